@@ -1,0 +1,31 @@
+//! The only file that reads a clock.
+
+use crate::model::{Mono, Now, Wall};
+use std::time::Duration;
+
+/// Returns this moment on both clocks.
+pub fn now() -> Now {
+    Now { mono: mono(), wall: wall() }
+}
+
+/// Returns this moment on CLOCK_MONOTONIC.
+pub fn mono() -> Mono {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    Mono(micros(t.tv_sec, t.tv_nsec).unsigned_abs())
+}
+
+/// Returns this moment since 1970-01-01 UTC.
+pub fn wall() -> Wall {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
+    Wall(micros(t.tv_sec, t.tv_nsec))
+}
+
+fn micros(seconds: i64, nanos: i64) -> i64 {
+    seconds * 1_000_000 + nanos / 1_000
+}
+
+/// Returns the moment on Tokio's clock, for sleeping until `at`.
+pub fn tokio_instant(at: Mono) -> tokio::time::Instant {
+    let left: Duration = at.since(mono());
+    tokio::time::Instant::now() + left
+}

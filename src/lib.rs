@@ -1,0 +1,12 @@
+//! ganger: a terminal process-pool monitor and task runner for Linux.
+//!
+//! The modules in reading order.
+
+/// The only file that reads a clock.
+pub mod clock;
+/// The run as a state machine with one writer. Pure.
+pub mod engine;
+/// The shared nouns: ids, time, events, commands, snapshots, samples, limits. Pure.
+pub mod model;
+/// Task file text to plan, with every problem at once. Pure.
+pub mod plan;

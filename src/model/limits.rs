@@ -1,0 +1,38 @@
+//! Every limit of ganger, with its reason. Reaching one is always visible.
+
+use std::time::Duration;
+
+/// A task file beyond this size is refused: at this size the parser stays under a second.
+pub const TASK_FILE_BYTES: usize = 16 << 20;
+/// Nodes of a task file after aliases are followed: stops alias bombs ("billion laughs").
+pub const TASK_FILE_NODES: usize = 2_000_000;
+/// Nesting of a task file: the schema needs six levels; each level costs stack.
+pub const TASK_FILE_DEPTH: usize = 64;
+/// Jobs of one run: job numbers and per-job state stay small.
+pub const JOBS: u32 = 100_000_000;
+/// Workers of one pool: each worker is a process tree with open files.
+pub const WORKERS: u32 = 4096;
+/// Workers in a snapshot: more do not fit any screen.
+pub const SNAPSHOT_WORKERS: usize = 512;
+/// Failures in a snapshot.
+pub const SNAPSHOT_FAILURES: usize = 50;
+/// Frame of the control protocol, in bytes: one snapshot of the largest pool fits many times.
+pub const FRAME_BYTES: usize = 4 << 20;
+/// Bytes of output in one answer: base64 of it still fits a frame.
+pub const OUTPUT_PART_BYTES: u32 = 1 << 20;
+/// Clients of one run at a time: each costs a task and buffers.
+pub const CLIENTS: usize = 64;
+/// Snapshots per second at the most: the eye does not follow more.
+pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
+/// Between two looks of the probe; `limits` by look needs at least five a second.
+pub const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks at trees with `limits` that no cgroup bounds.
+pub const LIMIT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
+/// After KILL, how long a sweep looks for survivors before it reports them as unkillable.
+pub const SWEEP_PATIENCE: Duration = Duration::from_secs(5);
+/// Ended runs whose folders are kept.
+pub const KEPT_RUNS: usize = 100;
+/// Bytes that the folders of ended runs may take together.
+pub const KEPT_BYTES: u64 = 1 << 30;
+/// Time between TERM and KILL unless the task says otherwise.
+pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);

@@ -1,0 +1,28 @@
+//! The nouns that everything shares: ids, time, events, commands, snapshots, samples, limits.
+//!
+//! Pure data. Imports nothing of ganger, touches nothing outside the process.
+
+pub mod bytes;
+pub mod command;
+pub mod event;
+pub mod exec;
+pub mod ids;
+pub mod limits;
+pub mod outcome;
+pub mod query;
+pub mod sample;
+pub mod snapshot;
+pub mod time;
+
+pub use bytes::Text;
+pub use command::{Answer, Asked, Command, PauseTarget, Requester, StopHow};
+pub use event::Event;
+pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtySize, Usage};
+pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
+pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
+pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
+pub use snapshot::{
+    Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
+    WorkerView,
+};
+pub use time::{Mono, Now, Wall};

@@ -1,0 +1,16 @@
+//! Task file text -> [`Plan`], with every problem at once. Pure: no files, no clock.
+//!
+//! What lies outside the text (globs, lines, csv ...) is asked for as data
+//! ([`inputs::Source`]) and comes back as data ([`inputs::Table`]); the edge module `inputs`
+//! reads it.
+
+pub mod inputs;
+pub mod rules;
+pub mod spec;
+pub mod template;
+
+pub use rules::{
+    EachMap, FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries,
+    Schedule, StopRule, TaskRules,
+};
+pub use spec::{Plan, TaskSpec};

@@ -1,0 +1,228 @@
+//! The part of a plan that decides when what starts and stops. The engine reads nothing else.
+
+use crate::model::{PoolIdx, TaskIdx};
+use std::time::Duration;
+
+/// Pools, tasks and run-wide rules.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Schedule {
+    /// Pool 0 is `default`.
+    pub pools: Vec<PoolRules>,
+    pub tasks: Vec<TaskRules>,
+    pub fail_fast: Option<FailFast>,
+}
+
+/// A pool and the bounds of every later scaling.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolRules {
+    pub name: String,
+    pub min: u32,
+    pub max: u32,
+    pub start: u32,
+}
+
+/// `fail_fast`: after this many jobs that did not end well, nothing more of the run starts.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum FailFast {
+    Jobs(u32),
+    /// Percent of all jobs of the run, 0 to 100; counts once the total is known.
+    Percent(f64),
+}
+
+/// The rules of one task.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskRules {
+    pub name: String,
+    pub pool: PoolIdx,
+    pub needs: Vec<Need>,
+    pub max_parallel: Option<u32>,
+    /// Workers' worth that a running attempt takes, at least 1. More than the pool has counts
+    /// as the whole pool.
+    pub weight: u32,
+    /// Higher starts first; equal ones in file order.
+    pub priority: i32,
+    pub timeout: Option<Duration>,
+    pub stop: StopRule,
+    pub retries: Retries,
+    pub on_failure: OnFailure,
+    /// Exit codes that count as success; 0 unless the task says otherwise.
+    pub ok_codes: Vec<i32>,
+    pub quiet: Option<QuietRule>,
+    /// Inputs are read when the needs have ended, not at start.
+    pub expand_when_ready: bool,
+}
+
+impl Default for TaskRules {
+    fn default() -> TaskRules {
+        TaskRules {
+            name: String::new(),
+            pool: PoolIdx::DEFAULT,
+            needs: Vec::new(),
+            max_parallel: None,
+            weight: 1,
+            priority: 0,
+            timeout: None,
+            stop: StopRule::default(),
+            retries: Retries::default(),
+            on_failure: OnFailure::default(),
+            ok_codes: vec![0],
+            quiet: None,
+            expand_when_ready: false,
+        }
+    }
+}
+
+/// `needs`: what must have ended, and how, before a job starts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Need {
+    pub task: TaskIdx,
+    pub when: NeedWhen,
+    /// Job by job instead of all by all; the map comes with the jobs.
+    pub each: bool,
+}
+
+/// How the needed jobs must have ended.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NeedWhen {
+    /// All of them succeeded or were up to date.
+    #[default]
+    Succeeded,
+    /// At least one of them did not.
+    Failed,
+    /// However.
+    Always,
+}
+
+/// `stop`: how an attempt is asked to end, and how long it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopRule {
+    pub signal: i32,
+    pub grace: Duration,
+}
+
+impl Default for StopRule {
+    fn default() -> StopRule {
+        StopRule { signal: 15, grace: crate::model::limits::DEFAULT_GRACE }
+    }
+}
+
+/// `retries`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Retries {
+    /// Further attempts after the first.
+    pub max: u32,
+    /// Before the second attempt.
+    pub delay: Duration,
+    /// Each later delay is this much longer than the one before; at least 1.
+    pub factor: f64,
+    pub max_delay: Option<Duration>,
+    /// Share of the delay that is drawn at random, 0 to 1: 0.2 gives 80 to 120 percent.
+    pub jitter: f64,
+    /// Only attempts that ended with one of these codes are tried again.
+    pub exit_codes: Option<Vec<i32>>,
+}
+
+impl Default for Retries {
+    fn default() -> Retries {
+        Retries {
+            max: 0,
+            delay: Duration::ZERO,
+            factor: 1.0,
+            max_delay: None,
+            jitter: 0.0,
+            exit_codes: None,
+        }
+    }
+}
+
+/// `on_failure`: what the failure of a job does to the run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnFailure {
+    #[default]
+    Continue,
+    /// Start nothing more of the run.
+    Stop,
+    /// Also stop what runs.
+    Abort,
+}
+
+/// `quiet`: no CPU, no output and no I/O for `after`, over at least two looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietRule {
+    pub after: Duration,
+    pub action: QuietAction,
+}
+
+/// What happens to a quiet attempt.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QuietAction {
+    /// It is marked, nothing else.
+    #[default]
+    Report,
+    /// It is stopped; its job ends as timed out and is not tried again.
+    Stop,
+    /// It is stopped and its job is tried again as `retries` say.
+    Retry,
+}
+
+/// Which jobs of a needed task a job needs, by arithmetic on their positions.
+///
+/// Both tasks' jobs are products of axes, the last axis changing fastest. Axes with the same
+/// variables and values are shared; a job needs every job of the other task that has the same
+/// values on all shared axes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EachMap {
+    pub shared: Vec<SharedAxis>,
+    /// Axes that only the needed (upper) task has.
+    pub up_only: Vec<Axis>,
+    /// Axes that only the needing (lower) task has.
+    pub down_only: Vec<Axis>,
+}
+
+/// An axis of one task: `len` values, neighbours `stride` jobs apart.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axis {
+    pub len: u32,
+    pub stride: u32,
+}
+
+/// An axis that two tasks have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedAxis {
+    pub len: u32,
+    pub up_stride: u32,
+    pub down_stride: u32,
+}
+
+impl EachMap {
+    /// The map between two tasks with the very same inputs: job i needs job i.
+    pub fn identity(len: u32) -> EachMap {
+        EachMap {
+            shared: vec![SharedAxis { len, up_stride: 1, down_stride: 1 }],
+            up_only: Vec::new(),
+            down_only: Vec::new(),
+        }
+    }
+
+    /// Positions (from 0) of the jobs that job `down` needs.
+    pub fn ups_of(&self, down: u32) -> Vec<u32> {
+        let base = self.shared.iter().map(|a| down / a.down_stride % a.len * a.up_stride).sum();
+        spread(base, &self.up_only)
+    }
+
+    /// Positions (from 0) of the jobs that need job `up`.
+    pub fn downs_of(&self, up: u32) -> Vec<u32> {
+        let base = self.shared.iter().map(|a| up / a.up_stride % a.len * a.down_stride).sum();
+        spread(base, &self.down_only)
+    }
+}
+
+/// Every position reached from `base` by stepping along the free axes.
+fn spread(base: u32, free: &[Axis]) -> Vec<u32> {
+    let mut places = vec![base];
+    for axis in free {
+        places =
+            places.iter().flat_map(|p| (0..axis.len).map(move |i| p + i * axis.stride)).collect();
+    }
+    places
+}

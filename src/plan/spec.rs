@@ -1,0 +1,105 @@
+//! A resolved, valid task file.
+
+use super::inputs::Foreach;
+use super::rules::TaskRules;
+use super::template::Template;
+use crate::model::exec::{Limits, TtySize};
+use crate::plan::rules::FailFast;
+use std::path::PathBuf;
+
+/// Everything a run is made of, before its sources of inputs are read.
+#[derive(Clone, Debug)]
+pub struct Plan {
+    pub name: String,
+    pub description: Option<String>,
+    /// Absolute; the task file's folder unless it says otherwise.
+    pub workdir: PathBuf,
+    /// Pool 0 is `default`.
+    pub pools: Vec<PoolSpec>,
+    pub fail_fast: Option<FailFast>,
+    /// In file order.
+    pub tasks: Vec<TaskSpec>,
+    /// `vars`, with `--set` applied, in file order.
+    pub vars: Vec<(String, Vec<u8>)>,
+}
+
+/// A pool as written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PoolSpec {
+    pub name: String,
+    pub workers: Workers,
+}
+
+/// `workers`: a size, or bounds and a start.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Workers {
+    pub start: WorkerCount,
+    pub min: Option<WorkerCount>,
+    pub max: Option<WorkerCount>,
+}
+
+/// A number of workers, perhaps relative to the CPUs that this process may use.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum WorkerCount {
+    /// One per CPU.
+    Auto,
+    Exactly(u32),
+    /// Percent of the CPUs, rounded to the nearest, at least 1.
+    Percent(f64),
+    /// All CPUs but this many, at least 1.
+    CoresMinus(u32),
+}
+
+/// A task, resolved: `defaults` merged in, names checked, placeholders parsed.
+#[derive(Clone, Debug)]
+pub struct TaskSpec {
+    pub description: Option<String>,
+    /// What the engine needs to know of it, its name included.
+    pub rules: TaskRules,
+    /// `None`: one job without inputs.
+    pub foreach: Option<Foreach>,
+    pub run: Run,
+    /// Top level `env` and the task's, in this order; a later name wins.
+    pub env: Vec<(String, Template)>,
+    /// Files of NAME=VALUE lines; their values are never shown.
+    pub env_file: Vec<Template>,
+    /// Relative to the plan's; `None`: the plan's.
+    pub workdir: Option<Template>,
+    pub stdin: StdinSpec,
+    pub stdout: Option<Template>,
+    pub stderr: Option<Template>,
+    pub tty: Option<TtySize>,
+    pub creates: Option<Template>,
+    pub nice: Option<i32>,
+    pub limits: Limits,
+    pub keep_leftovers: bool,
+    pub threads: Option<Threads>,
+    /// Line of the task in its file, from 1.
+    pub line: u32,
+}
+
+/// `run`.
+#[derive(Clone, Debug)]
+pub enum Run {
+    /// Text for the shell: `shell` followed by the text with every value as one word.
+    Shell { shell: Vec<String>, text: Template },
+    /// Executed as it is.
+    Argv(Vec<Template>),
+}
+
+/// `stdin`.
+#[derive(Clone, Debug, Default)]
+pub enum StdinSpec {
+    #[default]
+    Null,
+    Text(Template),
+    File(Template),
+}
+
+/// `threads`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Threads {
+    /// CPUs divided by the workers of the pool at the time of the start, at least 1.
+    Auto,
+    Exactly(u32),
+}
