@@ -5,3 +5,5 @@
 
 pub mod client;
 pub mod proto;
+mod run_names;
+pub mod runs;
