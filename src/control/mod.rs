@@ -5,5 +5,6 @@
 
 pub mod client;
 pub mod proto;
+pub mod report_file;
 mod run_names;
 pub mod runs;
