@@ -5,4 +5,7 @@
 
 pub mod client;
 pub mod proto;
+pub mod report_file;
+mod run_names;
+pub mod runs;
 pub mod server;
