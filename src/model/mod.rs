@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod command;
+pub mod each;
 pub mod event;
 pub mod exec;
 pub mod ids;
