@@ -14,3 +14,5 @@ pub mod inputs;
 pub mod model;
 /// Task file text to plan, with every problem at once. Pure.
 pub mod plan;
+/// The machine and the processes of running attempts, looked at from a thread of its own.
+pub mod probe;
