@@ -2,9 +2,22 @@
 //!
 //! Takes sources as data from `plan` and gives tables back. Decides nothing about jobs.
 
-use crate::plan::inputs::{Source, SourceError, Table};
-use crate::plan::template::Lookup;
-use std::path::Path;
+mod command;
+mod env_file;
+mod files;
+mod glob;
+#[cfg(test)]
+mod tests;
+
+pub use env_file::read_env_file;
+
+use crate::model::limits::JOBS;
+use crate::plan::inputs::{Source, SourceError, Table, Values};
+use crate::plan::template::{Lookup, Template};
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What reading a source needs to know of the run.
 pub struct ReadContext<'a> {
@@ -26,13 +39,93 @@ pub struct Read {
     pub warnings: Vec<String>,
 }
 
-/// Reads one source.
+/// Reads one source. Blocks on files, and on a command until it has ended.
+///
+/// # Errors
+/// Names the source, what went wrong and where.
 pub fn read_source(source: &Source, ctx: &ReadContext<'_>) -> Result<Read, SourceError> {
-    let _ = (source, ctx);
-    Ok(Read { table: Table::Range { first: 1, step: 1, len: 0 }, warnings: Vec::new() })
+    match source {
+        Source::List(values) => {
+            let mut all = Values::default();
+            for value in values {
+                all.push(value);
+            }
+            Ok(Read::of(Table::Values(Arc::new(all))))
+        }
+        Source::Range { first, last, step } => range(*first, *last, *step),
+        Source::Glob { pattern, exclude } => glob::read(pattern, exclude, ctx),
+        Source::Lines(path) => files::lines(path, ctx),
+        Source::Csv(path) => files::csv(path, ctx),
+        Source::Json(path) => files::json(path, ctx),
+        Source::Command { run, nul } => command::read(run, *nul, ctx),
+    }
 }
 
-/// Reads a file of NAME=VALUE lines.
-pub fn read_env_file(_path: &Path) -> Result<Vec<(String, Vec<u8>)>, SourceError> {
-    Ok(Vec::new())
+impl Read {
+    fn of(table: Table) -> Read {
+        Read { table, warnings: Vec::new() }
+    }
+}
+
+fn range(first: i64, last: i64, step: i64) -> Result<Read, SourceError> {
+    let what = format!("range {first}..{last}");
+    if step == 0 {
+        return Err(error(what, "its step is zero"));
+    }
+    let distance = i128::from(last) - i128::from(first);
+    let len = if (distance < 0) == (step < 0) || distance == 0 {
+        distance / i128::from(step) + 1
+    } else {
+        0
+    };
+    match u32::try_from(len) {
+        Ok(len) if len <= JOBS => Ok(Read::of(Table::Range { first, step, len })),
+        _ => Err(error(
+            what,
+            format!("it has more than {JOBS} values, which is the most a run may have"),
+        )),
+    }
+}
+
+fn error(what: impl Into<String>, why: impl Into<String>) -> SourceError {
+    SourceError { what: what.into(), why: why.into(), path: None }
+}
+
+/// Fills in what a source's text says.
+fn fill(template: &Template, ctx: &ReadContext<'_>, what: &str) -> Result<Vec<u8>, SourceError> {
+    template.render(ctx.lookup).map_err(|e| error(what, e.to_string()))
+}
+
+/// A path as it is shown to people.
+fn shown(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// The file that a source names: `-` is what came on standard input.
+fn file_of(name: &[u8], ctx: &ReadContext<'_>, what: &str) -> Result<PathBuf, SourceError> {
+    if name == b"-" {
+        return ctx
+            .stdin
+            .map(Path::to_owned)
+            .ok_or_else(|| error(what, "standard input cannot be read here"));
+    }
+    Ok(ctx.workdir.join(OsString::from_vec(name.to_vec())))
+}
+
+/// The words of an operating system error, without its number.
+fn words(e: &std::io::Error) -> String {
+    let text = e.to_string();
+    text.split(" (os error").next().unwrap_or_default().to_lowercase()
+}
+
+/// Adds a value unless a run may not have so many.
+fn add(values: &mut Values, value: &[u8], what: &str) -> Result<(), SourceError> {
+    if values.len() >= JOBS as usize {
+        return Err(error(
+            what,
+            format!("it has more than {JOBS} entries, which is the most a run may have"),
+        ));
+    }
+    values.push(value);
+    Ok(())
 }
