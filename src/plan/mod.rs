@@ -5,6 +5,7 @@
 //! reads it.
 
 pub mod inputs;
+mod quoting;
 pub mod rules;
 mod shell;
 pub mod spec;
