@@ -8,6 +8,8 @@ pub mod clock;
 pub mod control;
 /// The run as a state machine with one writer. Pure.
 pub mod engine;
+/// Back ends that run attempts: local processes first.
+pub mod exec;
 /// The shared nouns: ids, time, events, commands, snapshots, samples, limits. Pure.
 pub mod model;
 /// Task file text to plan, with every problem at once. Pure.
