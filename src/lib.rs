@@ -16,3 +16,5 @@ pub mod model;
 pub mod plan;
 /// The machine and the processes of running attempts, looked at from a thread of its own.
 pub mod probe;
+/// Headless front ends: plain text and JSON lines.
+pub mod report;
