@@ -1,1 +1,6 @@
-fn main() {}
+//! The one test binary for everything that starts processes or reads the sources.
+
+// Clippy takes helpers of tests for code that users run.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod tidy;
