@@ -6,6 +6,8 @@
 pub mod clock;
 /// The run as a state machine with one writer. Pure.
 pub mod engine;
+/// What `foreach` and `env_file` name: globs, lines, csv, json and commands, read.
+pub mod inputs;
 /// The shared nouns: ids, time, events, commands, snapshots, samples, limits. Pure.
 pub mod model;
 /// Task file text to plan, with every problem at once. Pure.

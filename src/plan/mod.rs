@@ -6,8 +6,10 @@
 
 pub mod inputs;
 pub mod rules;
+mod shell;
 pub mod spec;
 pub mod template;
+pub mod units;
 
 pub use rules::{
     EachMap, FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries,
