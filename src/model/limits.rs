@@ -8,6 +8,8 @@ pub const TASK_FILE_BYTES: usize = 16 << 20;
 pub const TASK_FILE_NODES: usize = 2_000_000;
 /// Nesting of a task file: the schema needs six levels; each level costs stack.
 pub const TASK_FILE_DEPTH: usize = 64;
+/// Problems of a task file that are shown: more help nobody.
+pub const DIAGNOSTICS: usize = 500;
 /// Jobs of one run: job numbers and per-job state stay small.
 pub const JOBS: u32 = 100_000_000;
 /// Workers of one pool: each worker is a process tree with open files.

@@ -3,6 +3,7 @@
 //! A [`Diagnostic`] is plain data; [`Source`] turns byte offsets into lines and columns and
 //! draws the line a problem is on. Never reads a file: text comes in as an argument.
 
+use crate::model::limits;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -73,6 +74,79 @@ impl Diagnostic {
             let _ = writeln!(out, "hint: {}", harmless(hint));
         }
         out
+    }
+}
+
+/// Problems on their way to [`Diagnostic`]s: places are still bytes.
+#[derive(Debug, Default)]
+pub struct Problems {
+    list: Vec<Problem>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Problem {
+    /// `None` sorts first: it is about the file as a whole or the command line.
+    range: Option<(usize, usize)>,
+    severity: Severity,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Problems {
+    /// Adds an error at a range of bytes.
+    pub fn error(&mut self, at: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Error, Some(at), message.into(), hint);
+    }
+
+    /// Adds a warning at a range of bytes.
+    pub fn warning(&mut self, at: &Range<usize>, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Warning, Some(at), message.into(), hint);
+    }
+
+    /// Adds an error about no place in the file.
+    pub fn error_nowhere(&mut self, message: impl Into<String>, hint: Option<String>) {
+        self.add(Severity::Error, None, message.into(), hint);
+    }
+
+    fn add(
+        &mut self,
+        severity: Severity,
+        at: Option<&Range<usize>>,
+        message: String,
+        hint: Option<String>,
+    ) {
+        let range = at.map(|r| (r.start, r.end));
+        self.list.push(Problem { range, severity, message, hint });
+    }
+
+    /// Tells whether anything stands in the way of a run.
+    pub fn has_errors(&self) -> bool {
+        self.list.iter().any(|p| p.severity == Severity::Error)
+    }
+
+    /// Returns the problems in the order of the file, each once, and at the most
+    /// [`limits::DIAGNOSTICS`] of them with a note on how many were left out.
+    pub fn into_diagnostics(mut self, source: &Source<'_>) -> Vec<Diagnostic> {
+        self.list.sort();
+        self.list.dedup();
+        let left_out = self.list.len().saturating_sub(limits::DIAGNOSTICS);
+        let severity = self.list.iter().skip(limits::DIAGNOSTICS).map(|p| p.severity).min();
+        let mut all: Vec<Diagnostic> = self
+            .list
+            .into_iter()
+            .take(limits::DIAGNOSTICS)
+            .map(|p| Diagnostic {
+                severity: p.severity,
+                message: p.message,
+                span: p.range.map(|(start, end)| source.span(&(start..end))),
+                hint: p.hint,
+            })
+            .collect();
+        if let Some(severity) = severity {
+            let message = format!("{left_out} more problems are not shown");
+            all.push(Diagnostic { severity, message, span: None, hint: None });
+        }
+        all
     }
 }
 

@@ -4,12 +4,14 @@
 //! ([`inputs::Source`]) and comes back as data ([`inputs::Table`]); the edge module `inputs`
 //! reads it.
 
+pub mod diag;
 pub mod inputs;
 pub mod rules;
 mod shell;
 pub mod spec;
 pub mod template;
 pub mod units;
+pub mod yaml;
 
 pub use rules::{
     EachMap, FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries,
