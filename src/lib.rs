@@ -4,6 +4,8 @@
 
 /// The only file that reads a clock.
 pub mod clock;
+/// The protocol of front ends: messages, client, server, folders of runs.
+pub mod control;
 /// The run as a state machine with one writer. Pure.
 pub mod engine;
 /// What `foreach` and `env_file` name: globs, lines, csv, json and commands, read.

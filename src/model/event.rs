@@ -1,6 +1,7 @@
 //! Facts of a run, in the order in which they happened. Replaying them gives the same state.
 
 use super::command::{PauseTarget, Requester, StopHow};
+use super::each::EachMap;
 use super::exec::Usage;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
 use super::outcome::{Exit, Outcome, RunOutcome, StopReason};
@@ -13,6 +14,13 @@ use serde::{Deserialize, Serialize};
 pub enum Event {
     RunStarted {
         at: Now,
+    },
+    /// Each job of `task` needs the jobs of `upstream` that the map gives. Comes before the
+    /// task's `JobsAdded`.
+    Linked {
+        task: TaskIdx,
+        upstream: TaskIdx,
+        map: EachMap,
     },
     /// `count` jobs of a task joined the run; their numbers are `first..first + count`.
     JobsAdded {
@@ -29,7 +37,8 @@ pub enum Event {
     Expanding {
         task: TaskIdx,
     },
-    /// All of a task's jobs have ended.
+    /// All of a task's jobs have ended, or its inputs will never be read. Sent again when jobs
+    /// that were retried by hand have ended.
     TaskEnded {
         task: TaskIdx,
     },
@@ -75,7 +84,7 @@ pub enum Event {
         swept: u32,
         oom_killed: Option<bool>,
         reason: Option<StopReason>,
-        /// Why no process came to be, for `spawn_failed`.
+        /// Why no process came to be, for `spawn_failed`; or what could not be ended.
         error: Option<String>,
         at: Now,
     },
@@ -84,6 +93,18 @@ pub enum Event {
         job: JobNo,
         ready_at: Mono,
         by: Requester,
+    },
+    /// The delay before the job's next attempt is over: it is in the queue.
+    BackoffOver {
+        job: JobNo,
+    },
+    /// Jobs that were skipped because of `upstream` wait again, since something they need is
+    /// tried again: this job, or all such jobs of the task.
+    Unskipped {
+        task: TaskIdx,
+        upstream: TaskIdx,
+        job: Option<JobNo>,
+        count: u32,
     },
     /// The job has ended for good (until somebody retries it by hand).
     JobEnded {

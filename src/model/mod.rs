@@ -4,12 +4,14 @@
 
 pub mod bytes;
 pub mod command;
+pub mod each;
 pub mod event;
 pub mod exec;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
 pub mod query;
+pub mod report;
 pub mod sample;
 pub mod snapshot;
 pub mod time;
@@ -20,6 +22,7 @@ pub use event::Event;
 pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtySize, Usage};
 pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
+pub use report::{CommandText, JobReport, RunReport, Totals};
 pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,

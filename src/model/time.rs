@@ -45,3 +45,23 @@ pub struct Now {
     pub mono: Mono,
     pub wall: Wall,
 }
+
+impl Wall {
+    /// Returns the moment as RFC 3339 in UTC with microseconds: `2026-11-21T04:04:28.000001Z`.
+    pub fn rfc3339(self) -> String {
+        // Out of range (beyond the year 9999) is beyond every clock.
+        jiff::Timestamp::from_microsecond(self.0)
+            .map_or_else(|_| "9999-12-31T23:59:59.999999Z".into(), |at| format!("{at:.6}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_moment_is_written_in_utc_with_all_its_microseconds() {
+        assert_eq!(Wall(0).rfc3339(), "1970-01-01T00:00:00.000000Z");
+        assert_eq!(Wall(1_795_147_468_000_010).rfc3339(), "2026-11-20T04:04:28.000010Z");
+    }
+}

@@ -1,5 +1,6 @@
 //! The part of a plan that decides when what starts and stops. The engine reads nothing else.
 
+pub use crate::model::each::{Axis, EachMap, SharedAxis};
 use crate::model::{PoolIdx, TaskIdx};
 use std::time::Duration;
 
@@ -163,66 +164,4 @@ pub enum QuietAction {
     Stop,
     /// It is stopped and its job is tried again as `retries` say.
     Retry,
-}
-
-/// Which jobs of a needed task a job needs, by arithmetic on their positions.
-///
-/// Both tasks' jobs are products of axes, the last axis changing fastest. Axes with the same
-/// variables and values are shared; a job needs every job of the other task that has the same
-/// values on all shared axes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EachMap {
-    pub shared: Vec<SharedAxis>,
-    /// Axes that only the needed (upper) task has.
-    pub up_only: Vec<Axis>,
-    /// Axes that only the needing (lower) task has.
-    pub down_only: Vec<Axis>,
-}
-
-/// An axis of one task: `len` values, neighbours `stride` jobs apart.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Axis {
-    pub len: u32,
-    pub stride: u32,
-}
-
-/// An axis that two tasks have in common.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SharedAxis {
-    pub len: u32,
-    pub up_stride: u32,
-    pub down_stride: u32,
-}
-
-impl EachMap {
-    /// The map between two tasks with the very same inputs: job i needs job i.
-    pub fn identity(len: u32) -> EachMap {
-        EachMap {
-            shared: vec![SharedAxis { len, up_stride: 1, down_stride: 1 }],
-            up_only: Vec::new(),
-            down_only: Vec::new(),
-        }
-    }
-
-    /// Positions (from 0) of the jobs that job `down` needs.
-    pub fn ups_of(&self, down: u32) -> Vec<u32> {
-        let base = self.shared.iter().map(|a| down / a.down_stride % a.len * a.up_stride).sum();
-        spread(base, &self.up_only)
-    }
-
-    /// Positions (from 0) of the jobs that need job `up`.
-    pub fn downs_of(&self, up: u32) -> Vec<u32> {
-        let base = self.shared.iter().map(|a| up / a.up_stride % a.len * a.down_stride).sum();
-        spread(base, &self.down_only)
-    }
-}
-
-/// Every position reached from `base` by stepping along the free axes.
-fn spread(base: u32, free: &[Axis]) -> Vec<u32> {
-    let mut places = vec![base];
-    for axis in free {
-        places =
-            places.iter().flat_map(|p| (0..axis.len).map(move |i| p + i * axis.stride)).collect();
-    }
-    places
 }

@@ -1,0 +1,332 @@
+//! The server half: takes connections, checks who they are, moves messages. Decides nothing.
+
+use super::proto::{PROTOCOL, Role, ToClient, ToServer};
+use crate::model::limits::{CLIENTS, FRAME_BYTES};
+use crate::model::{Event, RunInfo, Snapshot};
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+/// Lines that may wait for one client. A client that falls further behind misses snapshots,
+/// and is dropped when it would miss anything else.
+const WAITING_LINES: usize = 1024;
+/// A client that has not said hello by then is dropped.
+const HELLO_PATIENCE: Duration = Duration::from_secs(5);
+/// How long the last messages may take to leave.
+const GOODBYE_PATIENCE: Duration = Duration::from_secs(2);
+
+/// Number of a connection, never reused.
+pub type ClientId = u64;
+
+/// What the server half tells the supervisor.
+#[derive(Debug)]
+pub enum FromClient {
+    Joined { client: ClientId, role: Role, lines: mpsc::Sender<Arc<[u8]>> },
+    Said { client: ClientId, message: ToServer },
+    Left { client: ClientId },
+}
+
+/// Where a client's messages go.
+enum Sink {
+    Socket(mpsc::Sender<Arc<[u8]>>),
+    /// A front end in this very process.
+    Memory(std_mpsc::Sender<ToClient>),
+}
+
+struct Client {
+    role: Role,
+    snapshots: bool,
+    events: bool,
+    sink: Sink,
+}
+
+/// The clients of a run, and what each has asked for.
+pub struct Clients {
+    clients: HashMap<ClientId, Client>,
+}
+
+/// The id of the front end in this process, if there is one.
+pub const IN_PROCESS: ClientId = 0;
+
+/// A socket that nobody else may use; removed when dropped.
+pub struct Listening {
+    listener: UnixListener,
+    path: PathBuf,
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        let _gone_already_is_fine = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Opens the run's socket, mode 0600.
+///
+/// # Errors
+/// When the folder cannot be written or the path is longer than a socket's may be.
+pub fn listen(path: &Path) -> io::Result<Listening> {
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600))?;
+    Ok(Listening { listener, path: path.to_owned() })
+}
+
+/// Takes connections until dropped. Everything they say goes to `to`.
+pub async fn serve(listening: &Listening, info: Arc<RunInfo>, to: mpsc::Sender<FromClient>) {
+    let own_uid = rustix::process::getuid().as_raw();
+    let mut connections: JoinSet<()> = JoinSet::new();
+    let mut next_id = IN_PROCESS;
+    loop {
+        tokio::select! {
+            accepted = listening.listener.accept() => {
+                let Ok((stream, _)) = accepted else {
+                    // Out of descriptors, most likely. Give others the time to close some.
+                    tokio::task::yield_now().await;
+                    continue;
+                };
+                let uid = stream.peer_cred().map(|c| c.uid()).ok();
+                let refusal = if uid != Some(own_uid) {
+                    Some("this run belongs to another user".to_owned())
+                } else if connections.len() >= CLIENTS {
+                    Some(format!("{CLIENTS} front ends are connected already"))
+                } else {
+                    None
+                };
+                next_id += 1;
+                connections.spawn(connection(stream, next_id, refusal, info.clone(), to.clone()));
+            }
+            Some(_ended) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+/// One connection, from hello to its end.
+async fn connection(
+    stream: UnixStream,
+    client: ClientId,
+    refusal: Option<String>,
+    info: Arc<RunInfo>,
+    to: mpsc::Sender<FromClient>,
+) {
+    let (read, mut write) = stream.into_split();
+    let mut reader = BufReader::new(read);
+    let mut line = Vec::new();
+    let hello = tokio::time::timeout(HELLO_PATIENCE, next_message(&mut reader, &mut line)).await;
+    let role = match (refusal, hello) {
+        (Some(why), _) => return refuse(&mut write, why).await,
+        (None, Ok(Ok(Some(ToServer::Hello { protocol: PROTOCOL, role })))) => role,
+        (None, Ok(Ok(Some(ToServer::Hello { protocol, .. })))) => {
+            let why = format!("the supervisor speaks protocol {PROTOCOL}, not {protocol}");
+            return refuse(&mut write, why).await;
+        }
+        (None, Ok(Ok(Some(_)))) => return refuse(&mut write, "say hello first".to_owned()).await,
+        (None, Ok(Err(why))) => return refuse(&mut write, why).await,
+        (None, Ok(Ok(None)) | Err(_)) => return,
+    };
+    let (lines, waiting) = mpsc::channel(WAITING_LINES);
+    let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
+    if lines.try_send(encode(&hello)).is_err() {
+        return;
+    }
+    let writer = tokio::spawn(write_lines(write, waiting));
+    let mut fate = Ok(());
+    if to.send(FromClient::Joined { client, role, lines: lines.clone() }).await.is_ok() {
+        fate = read_messages(&mut reader, &mut line, client, &to).await;
+        let _supervisor_may_be_gone = to.send(FromClient::Left { client }).await;
+    }
+    if let Err(why) = fate {
+        let _full_or_gone = lines.try_send(encode(&ToClient::Error { error: why }));
+    }
+    drop(lines);
+    let _writer_ends_by_itself = writer.await;
+}
+
+async fn read_messages(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+    client: ClientId,
+    to: &mpsc::Sender<FromClient>,
+) -> Result<(), String> {
+    while let Some(message) = next_message(reader, line).await? {
+        if to.send(FromClient::Said { client, message }).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Reads one line. `Ok(None)` at the end of the connection, `Err` with words for the client.
+async fn next_message(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+) -> Result<Option<ToServer>, String> {
+    line.clear();
+    let n = reader.take(FRAME_BYTES as u64).read_until(b'\n', line).await;
+    match n {
+        Ok(0) | Err(_) => Ok(None),
+        Ok(_) if line.last() != Some(&b'\n') && line.len() >= FRAME_BYTES => {
+            Err(format!("a message may have {FRAME_BYTES} bytes, this one has more"))
+        }
+        Ok(_) => serde_json::from_slice(line)
+            .map(Some)
+            .map_err(|e| format!("this is no message of protocol {PROTOCOL}: {e}")),
+    }
+}
+
+async fn refuse(write: &mut OwnedWriteHalf, error: String) {
+    let _client_may_be_gone = write.write_all(&encode(&ToClient::Error { error })).await;
+}
+
+async fn write_lines(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<Arc<[u8]>>) {
+    while let Some(line) = waiting.recv().await {
+        if write.write_all(&line).await.is_err() {
+            return;
+        }
+    }
+    let _client_may_be_gone = write.shutdown().await;
+}
+
+/// One message as one line.
+fn encode(message: &ToClient) -> Arc<[u8]> {
+    // Serialising these types cannot fail: no map with other keys than strings, no own errors.
+    let mut line = serde_json::to_vec(message).unwrap_or_default();
+    line.push(b'\n');
+    line.into()
+}
+
+impl Clients {
+    /// No clients yet.
+    pub fn new() -> Clients {
+        Clients { clients: HashMap::new() }
+    }
+
+    /// Adds the front end of this very process.
+    pub fn add_in_process(&mut self, sink: std_mpsc::Sender<ToClient>) {
+        let client =
+            Client { role: Role::Owner, snapshots: false, events: false, sink: Sink::Memory(sink) };
+        self.clients.insert(IN_PROCESS, client);
+    }
+
+    /// Adds a client that joined over the socket.
+    pub fn join(&mut self, id: ClientId, role: Role, lines: mpsc::Sender<Arc<[u8]>>) {
+        let client = Client { role, snapshots: false, events: false, sink: Sink::Socket(lines) };
+        self.clients.insert(id, client);
+    }
+
+    /// Forgets a client and returns its role.
+    pub fn leave(&mut self, id: ClientId) -> Option<Role> {
+        self.clients.remove(&id).map(|c| c.role)
+    }
+
+    /// Returns the role of a client.
+    pub fn role(&self, id: ClientId) -> Option<Role> {
+        self.clients.get(&id).map(|c| c.role)
+    }
+
+    /// Sets what a client wants pushed.
+    pub fn subscribe(&mut self, id: ClientId, snapshots: bool, events: bool) {
+        if let Some(client) = self.clients.get_mut(&id) {
+            client.snapshots = snapshots;
+            client.events = events;
+        }
+    }
+
+    /// Whether anybody wants snapshots.
+    pub fn want_snapshots(&self) -> bool {
+        self.clients.values().any(|c| c.snapshots)
+    }
+
+    /// Whether anybody wants events.
+    pub fn want_events(&self) -> bool {
+        self.clients.values().any(|c| c.events)
+    }
+
+    /// Pushes a snapshot to all who want them; who lags behind misses this one.
+    pub fn push_snapshot(&mut self, snapshot: Snapshot) {
+        let message = ToClient::Snapshot { snapshot: Box::new(snapshot) };
+        let mut line = None;
+        for client in self.clients.values().filter(|c| c.snapshots) {
+            match &client.sink {
+                Sink::Memory(sink) => drop(sink.send(message.clone())),
+                Sink::Socket(lines) => {
+                    let line = line.get_or_insert_with(|| encode(&message));
+                    drop(lines.try_send(line.clone()));
+                }
+            }
+        }
+    }
+
+    /// Pushes events to all who want them; who lags too far behind is dropped.
+    pub fn push_events(&mut self, events: &[Event]) {
+        if !self.want_events() {
+            return;
+        }
+        for event in events {
+            let message = ToClient::Event { event: Box::new(event.clone()) };
+            self.push(|c| c.events, &message);
+        }
+    }
+
+    /// Sends one message to one client.
+    pub fn send(&mut self, id: ClientId, message: &ToClient) {
+        let lost = self.clients.get(&id).is_some_and(|c| !c.sink.send(message));
+        if lost {
+            self.clients.remove(&id);
+        }
+    }
+
+    /// Says goodbye to everybody and waits, a little, until it has left.
+    pub async fn goodbye(&mut self, message: &ToClient) {
+        self.push(|_| true, message);
+        let mut closing = JoinSet::new();
+        for (_, client) in self.clients.drain() {
+            if let Sink::Socket(lines) = client.sink {
+                closing.spawn(async move {
+                    // All lines are taken by the writer when the queue is whole again.
+                    let _all = lines.reserve_many(WAITING_LINES).await.map(drop);
+                });
+            }
+        }
+        let all = async { while closing.join_next().await.is_some() {} };
+        let _late_ones_lose = tokio::time::timeout(GOODBYE_PATIENCE, all).await;
+    }
+
+    fn push(&mut self, wanted: impl Fn(&Client) -> bool, message: &ToClient) {
+        let mut line = None;
+        self.clients.retain(|_, client| {
+            if !wanted(client) {
+                return true;
+            }
+            match &client.sink {
+                Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
+                Sink::Socket(lines) => {
+                    let line = line.get_or_insert_with(|| encode(message));
+                    lines.try_send(line.clone()).is_ok()
+                }
+            }
+        });
+    }
+}
+
+impl Default for Clients {
+    fn default() -> Clients {
+        Clients::new()
+    }
+}
+
+impl Sink {
+    fn send(&self, message: &ToClient) -> bool {
+        match self {
+            Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
+            Sink::Socket(lines) => lines.try_send(encode(message)).is_ok(),
+        }
+    }
+}
