@@ -6,17 +6,20 @@
 use crate::model::limits;
 use serde::Serialize;
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::ops::Range;
 use unicode_width::UnicodeWidthChar;
 
 /// Columns of a source line that are shown at the most, around the caret.
 const SHOWN_COLUMNS: usize = 100;
+/// A longer line is not looked through for the part to show.
+const DRAWN_LINE_BYTES: usize = 1 << 20;
 /// Columns that a tab takes in a shown line.
 const TAB: &str = "    ";
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Severity {
     /// The task file cannot run.
@@ -78,12 +81,19 @@ impl Diagnostic {
 }
 
 /// Problems on their way to [`Diagnostic`]s: places are still bytes.
+///
+/// Each is kept once: what is wrong in `defaults` comes up for every task.
 #[derive(Debug, Default)]
 pub struct Problems {
-    list: Vec<Problem>,
+    list: HashSet<Problem>,
+    errors: usize,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Problems that are kept before the first of the file are picked: bounds the memory that a
+/// large file of nothing but mistakes takes.
+const KEPT_PROBLEMS: usize = 40 * limits::DIAGNOSTICS;
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Problem {
     /// `None` sorts first: it is about the file as a whole or the command line.
     range: Option<(usize, usize)>,
@@ -115,24 +125,31 @@ impl Problems {
         message: String,
         hint: Option<String>,
     ) {
-        let range = at.map(|r| (r.start, r.end));
-        self.list.push(Problem { range, severity, message, hint });
+        self.errors += usize::from(severity == Severity::Error);
+        if self.list.len() < KEPT_PROBLEMS {
+            let range = at.map(|r| (r.start, r.end));
+            self.list.insert(Problem { range, severity, message, hint });
+        }
     }
 
     /// Tells whether anything stands in the way of a run.
     pub fn has_errors(&self) -> bool {
-        self.list.iter().any(|p| p.severity == Severity::Error)
+        self.errors > 0
+    }
+
+    /// Tells whether there are so many problems that looking for near names is not worth it.
+    pub fn are_many(&self) -> bool {
+        self.list.len() > limits::DIAGNOSTICS
     }
 
     /// Returns the problems in the order of the file, each once, and at the most
     /// [`limits::DIAGNOSTICS`] of them with a note on how many were left out.
-    pub fn into_diagnostics(mut self, source: &Source<'_>) -> Vec<Diagnostic> {
-        self.list.sort();
-        self.list.dedup();
-        let left_out = self.list.len().saturating_sub(limits::DIAGNOSTICS);
-        let severity = self.list.iter().skip(limits::DIAGNOSTICS).map(|p| p.severity).min();
-        let mut all: Vec<Diagnostic> = self
-            .list
+    pub fn into_diagnostics(self, source: &Source<'_>) -> Vec<Diagnostic> {
+        let mut list: Vec<Problem> = self.list.into_iter().collect();
+        list.sort();
+        let beyond = list.get(limits::DIAGNOSTICS..).unwrap_or_default();
+        let severity = beyond.iter().map(|p| p.severity).min();
+        let mut all: Vec<Diagnostic> = list
             .into_iter()
             .take(limits::DIAGNOSTICS)
             .map(|p| Diagnostic {
@@ -143,7 +160,8 @@ impl Problems {
             })
             .collect();
         if let Some(severity) = severity {
-            let message = format!("{left_out} more problems are not shown");
+            let message =
+                format!("more than {0} problems: the first {0} are shown", limits::DIAGNOSTICS);
             all.push(Diagnostic { severity, message, span: None, hint: None });
         }
         all
@@ -189,6 +207,16 @@ impl<'a> Source<'a> {
         }
     }
 
+    /// Returns the number of the line, from 1, that holds the byte at `offset`.
+    pub fn line_of(&self, offset: usize) -> usize {
+        self.line_starts.partition_point(|s| *s <= offset)
+    }
+
+    /// Returns the text of a range of bytes; nothing when it is not text.
+    pub fn slice(&self, range: &Range<usize>) -> &str {
+        self.text.get(range.clone()).unwrap_or("")
+    }
+
     /// Returns the line's text, without its line break; `idx` counts from 0.
     fn line(&self, idx: usize) -> &str {
         let start = self.line_starts.get(idx).copied().unwrap_or(self.text.len());
@@ -211,19 +239,17 @@ fn draw_source_line(out: &mut String, source: &Source<'_>, span: Span) {
     let line_idx = span.line.saturating_sub(1) as usize;
     let line = source.line(line_idx);
     let line = if line_idx == 0 { line.strip_prefix('\u{feff}').unwrap_or(line) } else { line };
+    if line.len() > DRAWN_LINE_BYTES {
+        let _ = writeln!(out, " --> {}:{}:{}", harmless(source.name), span.line, span.column);
+        return;
+    }
     let at = line
         .char_indices()
         .nth(span.column.saturating_sub(1) as usize)
         .map_or(line.len(), |(i, _)| i);
     let view = cut_around(line, at, span.length as usize);
-    let _ = writeln!(
-        out,
-        "{:gutter$}--> {}:{}:{}",
-        "",
-        harmless(source.name),
-        span.line,
-        span.column
-    );
+    let _ =
+        writeln!(out, "{:gutter$}--> {}:{}:{}", "", harmless(source.name), span.line, span.column);
     let _ = writeln!(out, "{:gutter$} |", "");
     let _ = writeln!(out, "{} | {}", span.line, view.text.trim_end());
     let _ = writeln!(out, "{:gutter$} | {:2$}{3}", "", "", view.caret_column, view.carets);
@@ -290,7 +316,8 @@ fn width(shown: &str) -> usize {
 
 /// Control characters, and characters that change the direction of what follows.
 fn is_harmful(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{200e}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }
 
 fn picture(c: char) -> char {
@@ -307,10 +334,20 @@ fn to_u32(n: usize) -> u32 {
 }
 
 /// Returns the known name nearest to a wrong one, if any is near enough to be meant.
+///
+/// Only short names and not too many are compared: the time grows with the product of the
+/// lengths.
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+    const LONGEST: usize = 64;
+    const COMPARED: usize = 5000;
+    if wrong.len() > LONGEST {
+        return None;
+    }
     let wrong_lower = wrong.to_lowercase().replace('-', "_");
     known
         .into_iter()
+        .filter(|name| name.len() <= LONGEST)
+        .take(COMPARED)
         .map(|name| (strsim::damerau_levenshtein(&wrong_lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| {
             *distance <= 1 + wrong.chars().count().max(name.chars().count()) / 4

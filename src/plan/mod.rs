@@ -6,13 +6,20 @@
 
 pub mod diag;
 pub mod inputs;
+pub mod keys;
+pub mod read;
 pub mod rules;
+pub mod schedule;
+pub mod schema;
+mod shape;
 mod shell;
 pub mod spec;
 pub mod template;
 pub mod units;
 pub mod yaml;
 
+pub use diag::{Diagnostic, Severity, Source};
+pub use read::{Outcome, ReadOptions, Site, SiteKind, read};
 pub use rules::{
     EachMap, FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries,
     Schedule, StopRule, TaskRules,

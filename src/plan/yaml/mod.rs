@@ -7,8 +7,10 @@
 
 mod wording;
 
-use super::diag::Problems;
-use crate::model::limits::{TASK_FILE_BYTES, TASK_FILE_DEPTH, TASK_FILE_NODES};
+use super::diag::{Problems, Source};
+use crate::model::limits::{
+    TASK_FILE_BYTES, TASK_FILE_DEPTH, TASK_FILE_NODES, TASK_FILE_SPREAD_BYTES,
+};
 use serde_yaml::granit_parser::{Event, Options, Parser, ScalarStyle, Span, Tag};
 use std::collections::HashMap;
 use std::ops::Range;
@@ -128,7 +130,9 @@ pub struct Document {
 }
 
 /// Reads a text into a tree; adds what is wrong with it to `problems`.
-pub fn parse(bytes: &[u8], problems: &mut Problems) -> Document {
+///
+/// `source` is the same text, to name lines in messages.
+pub fn parse(bytes: &[u8], source: &Source<'_>, problems: &mut Problems) -> Document {
     let broken = Document { root: None, complete: false };
     if bytes.len() > TASK_FILE_BYTES {
         let message = format!(
@@ -142,7 +146,7 @@ pub fn parse(bytes: &[u8], problems: &mut Problems) -> Document {
         return broken;
     }
     match wording::readable_text(bytes, problems) {
-        Some(text) => Builder::new(text, problems).build(),
+        Some(text) => Builder::new(text, source, problems).build(),
         None => broken,
     }
 }
@@ -151,7 +155,33 @@ pub fn parse(bytes: &[u8], problems: &mut Problems) -> Document {
 #[derive(Clone, Copy, Debug)]
 struct Cost {
     nodes: usize,
+    bytes: usize,
     height: usize,
+}
+
+impl Cost {
+    /// A value without parts.
+    fn of_one(text_bytes: usize) -> Cost {
+        Cost { nodes: 1, bytes: NODE_BYTES + text_bytes, height: 1 }
+    }
+}
+
+/// What a value takes besides its text, roughly.
+const NODE_BYTES: usize = 64;
+
+impl Node {
+    /// Returns what a copy of the node would take, roughly, in bytes.
+    pub fn spread_bytes(&self) -> usize {
+        let parts: usize = match &self.value {
+            Value::Null | Value::Broken => 0,
+            Value::Scalar(scalar) => scalar.text.len(),
+            Value::List(items) => items.iter().map(|i| i.spread_bytes()).sum(),
+            Value::Map(entries) => {
+                entries.iter().map(|e| e.key.len() + e.value.spread_bytes()).sum()
+            }
+        };
+        NODE_BYTES + parts
+    }
 }
 
 /// A node with an anchor: `None` while it is still open.
@@ -183,10 +213,10 @@ enum PendingKey {
 
 struct Builder<'a> {
     text: &'a str,
+    source: &'a Source<'a>,
     problems: &'a mut Problems,
     frames: Vec<Frame>,
     anchors: HashMap<usize, Anchored>,
-    nodes: usize,
     root: Option<Rc<Node>>,
 }
 
@@ -194,9 +224,9 @@ struct Builder<'a> {
 struct Stop;
 
 impl<'a> Builder<'a> {
-    fn new(text: &'a str, problems: &'a mut Problems) -> Builder<'a> {
+    fn new(text: &'a str, source: &'a Source<'a>, problems: &'a mut Problems) -> Builder<'a> {
         let (frames, anchors) = (Vec::new(), HashMap::new());
-        Builder { text, problems, frames, anchors, nodes: 0, root: None }
+        Builder { text, source, problems, frames, anchors, root: None }
     }
 
     fn build(mut self) -> Document {
@@ -243,7 +273,7 @@ impl<'a> Builder<'a> {
             Event::Scalar(text, style, anchor, tag) => {
                 let value = self.scalar(&text, style, tag.as_deref(), span);
                 let node = Node { range: trimmed(self.text, range), value };
-                self.complete(node, anchor, Cost { nodes: 1, height: 1 })
+                self.complete(node, anchor, Cost::of_one(text.len()))
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.open(Content::List(Vec::new()), range, anchor, tag.as_deref(), span)
@@ -258,7 +288,7 @@ impl<'a> Builder<'a> {
             Event::Alias(id) => self.alias(id, range),
             Event::UnresolvedAlias(name) => {
                 wording::unknown_alias(&name, &range, self.problems);
-                self.complete(Node { range, value: Value::Broken }, 0, Cost { nodes: 1, height: 1 })
+                self.complete(Node { range, value: Value::Broken }, 0, Cost::of_one(0))
             }
             _ => Ok(()),
         }
@@ -323,7 +353,7 @@ impl<'a> Builder<'a> {
         if anchor != 0 {
             self.anchors.insert(anchor, None);
         }
-        let cost = Cost { nodes: 1, height: 0 };
+        let cost = Cost { height: 0, ..Cost::of_one(0) };
         self.frames.push(Frame { content, range, anchor, cost, broken: !fits });
         Ok(())
     }
@@ -345,7 +375,7 @@ impl<'a> Builder<'a> {
             }
         };
         let range = trimmed(self.text, frame.range.start..end);
-        let cost = Cost { nodes: frame.cost.nodes, height: frame.cost.height + 1 };
+        let cost = Cost { height: frame.cost.height + 1, ..frame.cost };
         self.complete(Node { range, value }, frame.anchor, cost)
     }
 
@@ -363,7 +393,7 @@ impl<'a> Builder<'a> {
             let hint = "An alias can only repeat something that has ended before it.";
             self.problems.error(&range, "this alias is part of what it names", Some(hint.into()));
             let broken = Node { range, value: Value::Broken };
-            return self.complete(broken, 0, Cost { nodes: 1, height: 1 });
+            return self.complete(broken, 0, Cost::of_one(0));
         };
         let (node, cost) = (node.clone(), *cost);
         if self.frames.len() + cost.height > TASK_FILE_DEPTH {
@@ -379,28 +409,25 @@ impl<'a> Builder<'a> {
             self.anchors.insert(anchor, Some((node.clone(), cost)));
         }
         let range = node.range.clone();
-        // A collection's parts were counted when they were attached.
-        self.attach(node, &range, Cost { nodes: 1.max(cost.nodes), ..cost })
+        self.attach(node, &range, cost)
     }
 
     /// Hands a node to the collection it stands in; `range` is where it, or its alias, stands.
-    fn attach(
-        &mut self,
-        node: Rc<Node>,
-        range: &Range<usize>,
-        cost: Cost,
-    ) -> Result<(), Stop> {
+    fn attach(&mut self, node: Rc<Node>, range: &Range<usize>, cost: Cost) -> Result<(), Stop> {
         let Some(frame) = self.frames.last_mut() else {
             self.root = Some(node);
             return Ok(());
         };
         frame.cost.nodes = frame.cost.nodes.saturating_add(cost.nodes);
+        frame.cost.bytes = frame.cost.bytes.saturating_add(cost.bytes);
         frame.cost.height = frame.cost.height.max(cost.height);
         match &mut frame.content {
             Content::List(items) => items.push(node),
             Content::Map { entries, merged, key, seen } => {
                 match std::mem::replace(key, PendingKey::None) {
-                    PendingKey::None => *key = take_key(&node, range, seen, self.text, self.problems),
+                    PendingKey::None => {
+                        *key = take_key(&node, range, seen, self.source, self.problems)
+                    }
                     PendingKey::Name(key, key_range) => {
                         entries.push(Entry { key, key_range, value: node });
                     }
@@ -409,21 +436,25 @@ impl<'a> Builder<'a> {
                 }
             }
         }
-        self.count(cost, range)
+        self.count(range)
     }
 
     /// Counts nodes as they would be with every alias followed.
-    fn count(&mut self, cost: Cost, range: &Range<usize>) -> Result<(), Stop> {
+    fn count(&mut self, range: &Range<usize>) -> Result<(), Stop> {
         // What an open frame holds is in its own cost; the sum over the open frames is the
         // whole tree so far.
-        self.nodes = self.frames.iter().fold(0, |n, f| n.saturating_add(f.cost.nodes));
-        if self.nodes.max(cost.nodes) <= TASK_FILE_NODES {
+        let sum = |of: fn(&Cost) -> usize| {
+            self.frames.iter().fold(0_usize, |n, f| n.saturating_add(of(&f.cost)))
+        };
+        let too_many = if sum(|c| c.nodes) > TASK_FILE_NODES {
+            format!("{TASK_FILE_NODES} values")
+        } else if sum(|c| c.bytes) > TASK_FILE_SPREAD_BYTES {
+            format!("{} MiB", TASK_FILE_SPREAD_BYTES >> 20)
+        } else {
             return Ok(());
-        }
-        let message = format!(
-            "the task file is too big: more than {TASK_FILE_NODES} values once its aliases are \
-             followed"
-        );
+        };
+        let message =
+            format!("the task file is too big: more than {too_many} once its aliases are followed");
         let hint = "Aliases of aliases multiply. Keep long lists in files of their own and name \
                     them in `foreach`.";
         self.problems.error(range, message, Some(hint.into()));
@@ -436,7 +467,7 @@ fn take_key(
     node: &Node,
     range: &Range<usize>,
     seen: &mut HashMap<Rc<str>, usize>,
-    text: &str,
+    source: &Source<'_>,
     problems: &mut Problems,
 ) -> PendingKey {
     let scalar = match &node.value {
@@ -452,7 +483,7 @@ fn take_key(
     };
     let key: Rc<str> = scalar.text.as_str().into();
     if let Some(first) = seen.get(&key) {
-        let line = text.get(..*first).map_or(0, |s| s.matches('\n').count()) + 1;
+        let line = source.line_of(*first);
         let message = format!("duplicate key `{}`: it is already on line {line}", short(&key));
         problems.error(range, message, Some("Keep one of the two.".into()));
         return PendingKey::Bad;

@@ -115,7 +115,10 @@ fn words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
                 "The keys of one map start in the same column, and so do the items of one list.",
             )
         }
-        K::TabNotAllowed | K::TabInBlockIndentation | K::TabInIndentation | K::TabInPlainScalar
+        K::TabNotAllowed
+        | K::TabInBlockIndentation
+        | K::TabInIndentation
+        | K::TabInPlainScalar
         | K::TabAtBlockScalarStart => hinted(
             "a tab stands where YAML wants spaces",
             "Indent with spaces; two for each level are usual.",
@@ -130,17 +133,15 @@ fn words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
         K::UnclosedFlowCollection { open } => {
             (format!("`{open}` is opened and never closed"), Some(flow_hint(*open)))
         }
-        K::MismatchedFlowCollectionEnd { open, close } => (
-            format!("`{open}` is closed by `{close}`"),
-            Some(flow_hint(*open)),
-        ),
+        K::MismatchedFlowCollectionEnd { open, close } => {
+            (format!("`{open}` is closed by `{close}`"), Some(flow_hint(*open)))
+        }
         K::MisplacedFlowCollectionEnd => {
             hinted("this bracket closes nothing", "Remove it, or put the value in quotes.")
         }
-        K::UnexpectedCharacter { character } => (
-            format!("no value can start with `{character}` in YAML"),
-            Some(QUOTE_IT.to_owned()),
-        ),
+        K::UnexpectedCharacter { character } => {
+            (format!("no value can start with `{character}` in YAML"), Some(QUOTE_IT.to_owned()))
+        }
         K::InvalidTrailingSingleQuotedScalar | K::InvalidTrailingDoubleQuotedScalar => {
             hinted("text follows the closing quote of a value", QUOTE_IT)
         }
@@ -171,7 +172,9 @@ fn other_words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
         K::UnexpectedEofFlowSequence
         | K::UnexpectedEofFlowMapping
         | K::UnexpectedEofImplicitFlowMapping => "A `{` or `[` is never closed.",
-        _ => "Put text with special characters in 'single quotes', or on lines of its own after `|`.",
+        _ => {
+            "Put text with special characters in 'single quotes', or on lines of its own after `|`."
+        }
     };
     (format!("not valid YAML: {kind}"), Some(hint.to_owned()))
 }
