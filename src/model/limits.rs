@@ -6,8 +6,18 @@ use std::time::Duration;
 pub const TASK_FILE_BYTES: usize = 16 << 20;
 /// Nodes of a task file after aliases are followed: stops alias bombs ("billion laughs").
 pub const TASK_FILE_NODES: usize = 2_000_000;
+/// Bytes that the values of a task file may take once aliases are followed and `defaults` and
+/// `env` are given to every task, 64 for each value besides its text: stops the same bombs
+/// when they are made of few large values.
+pub const TASK_FILE_SPREAD_BYTES: usize = 256 << 20;
 /// Nesting of a task file: the schema needs six levels; each level costs stack.
 pub const TASK_FILE_DEPTH: usize = 64;
+/// Problems of a task file that are shown: more help nobody.
+pub const DIAGNOSTICS: usize = 500;
+/// Variables of one `foreach`: each is looked up for every placeholder.
+pub const FOREACH_VARIABLES: usize = 256;
+/// Pools of one run: each is a line on the screen and a queue in the engine.
+pub const POOLS: usize = 256;
 /// Jobs of one run: job numbers and per-job state stay small.
 pub const JOBS: u32 = 100_000_000;
 /// Workers of one pool: each worker is a process tree with open files.
