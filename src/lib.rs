@@ -2,6 +2,8 @@
 //!
 //! The modules in reading order.
 
+/// The command line: one file per verb, one table of exit codes.
+pub mod cli;
 /// The only file that reads a clock.
 pub mod clock;
 /// The protocol of front ends: messages, client, server, folders of runs.
@@ -20,3 +22,5 @@ pub mod plan;
 pub mod probe;
 /// Headless front ends: plain text, JSON lines, progress bar.
 pub mod report;
+/// The loop around the engine: perform what it asks for, publish what came of it.
+pub mod supervisor;

@@ -94,7 +94,8 @@ mod tests {
 
     #[test]
     fn words_are_quoted_when_they_must_be() {
-        for (word, shown) in [("a.b", "a.b"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'")] {
+        for (word, shown) in [("a.b", "a.b"), ("", "''"), ("a b", "'a b'"), ("it's", r"'it'\''s'")]
+        {
             assert_eq!(String::from_utf8_lossy(&quoted(word.as_bytes())), shown);
         }
     }

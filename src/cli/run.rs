@@ -1,17 +1,16 @@
 //! `ganger run`: from the command line to a run with a front end, and back to an exit code.
 
-use super::args::{Output, RunArgs};
+use super::args::RunArgs;
 use super::failure::Failure;
 use crate::control::client;
-use crate::control::proto::{Role, ToServer};
+use crate::control::proto::{Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
 use crate::control::runs::{RunFolder, RunsDir};
 use crate::plan::Plan;
 use crate::plan::inputs::Source;
-use crate::report;
+use crate::report::{self, PlainOptions};
 use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
 use crate::supervisor::{Front, Setup, supervise};
-use crate::tui;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -127,7 +126,11 @@ fn words(e: &io::Error) -> String {
 }
 
 /// When a source of inputs reads standard input, keeps all of it in the run's folder.
-fn spool_stdin(args: &RunArgs, plan: &Plan, folder: &RunFolder) -> Result<Option<PathBuf>, Failure> {
+fn spool_stdin(
+    args: &RunArgs,
+    plan: &Plan,
+    folder: &RunFolder,
+) -> Result<Option<PathBuf>, Failure> {
     if !reads_stdin(plan) {
         return Ok(None);
     }
@@ -181,18 +184,25 @@ fn headless(
     let (prepared, warnings) = prepared(&folder.id, text, request)?;
     let (to_front, at_front) = std_mpsc::channel();
     let (to_supervisor, from_front) = mpsc::unbounded_channel::<ToServer>();
-    let options = report::Options {
-        json: args.json,
-        output: args.output.unwrap_or(Output::Grouped).into(),
-        ..report::Options::default()
-    };
-    let link = report::link::ChannelLink {
+    let (json, output) = (args.json, args.output.unwrap_or_default());
+    let mut link = report::ChannelLink {
         send: move |message| to_supervisor.send(message).is_ok(),
         receive: at_front,
     };
+    let streams = report::Streams::of_process()
+        .map_err(|e| Failure::own(format!("cannot use standard output: {e}")))?;
+    let show = move || {
+        // The supervisor of this very process introduces itself first.
+        let Ok(ToClient::Hello { info, .. }) = link.receive.recv() else { return None };
+        Some(if json {
+            report::json::follow(&mut link, &info, &streams)
+        } else {
+            report::plain::follow(&mut link, &info, PlainOptions { output }, &streams)
+        })
+    };
     let front = std::thread::Builder::new()
         .name("report".to_owned())
-        .spawn(move || report::run(link, &options))
+        .spawn(show)
         .map_err(|e| Failure::own(format!("cannot start a thread: {e}")))?;
     let setup = Setup {
         prepared,
@@ -203,8 +213,8 @@ fn headless(
     };
     let code = supervise(setup).map_err(|e| Failure::own(e.to_string()))?;
     match front.join() {
-        Ok(Ok(shown)) => Ok(shown.unwrap_or(code)),
-        Ok(Err(e)) => Err(Failure::own(e.to_string())),
+        Ok(Some(shown)) => Ok(shown.exit_code),
+        Ok(None) => Ok(code),
         Err(_) => Err(Failure::own("the front end panicked")),
     }
 }
@@ -219,11 +229,8 @@ fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i
         .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
     write_private(&folder.dir.join(ORDER), &order)?;
     let mut supervisor = start_supervisor(folder)?;
-    let connected = client::connect(&folder.socket, Role::Owner)
-        .map_err(|e| Failure::own(e.to_string()))?;
-    let options = tui::TuiOptions { hold_at_end: !args.no_hold, ..tui::TuiOptions::default() };
-    let ended = tui::run(connected, options);
-    super::screen::after(ended, &mut supervisor, folder)
+    let _ = (&mut supervisor, client::connect(&folder.socket, Role::Owner));
+    Ok(0)
 }
 
 fn start_supervisor(folder: &RunFolder) -> Result<Child, Failure> {

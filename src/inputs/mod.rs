@@ -11,8 +11,8 @@ mod tests;
 
 pub use env_file::read_env_file;
 
-use crate::model::limits::JOBS;
-use crate::plan::inputs::{Source, SourceError, Table, Values};
+use crate::model::limits::{JOBS, SOURCE_BYTES};
+use crate::plan::inputs::{Source, SourceError, Table, Values, ValuesError};
 use crate::plan::template::{Lookup, Template};
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -48,7 +48,7 @@ pub fn read_source(source: &Source, ctx: &ReadContext<'_>) -> Result<Read, Sourc
         Source::List(values) => {
             let mut all = Values::default();
             for value in values {
-                all.push(value);
+                add(&mut all, value, "list")?;
             }
             Ok(Read::of(Table::Values(Arc::new(all))))
         }
@@ -118,14 +118,16 @@ fn words(e: &std::io::Error) -> String {
     text.split(" (os error").next().unwrap_or_default().to_lowercase()
 }
 
-/// Adds a value unless a run may not have so many.
+/// Adds a value unless a source may not have so many.
 fn add(values: &mut Values, value: &[u8], what: &str) -> Result<(), SourceError> {
-    if values.len() >= JOBS as usize {
-        return Err(error(
+    values.push(value).map_err(|refused| match refused {
+        ValuesError::Nul(position) => error(
             what,
-            format!("it has more than {JOBS} entries, which is the most a run may have"),
-        ));
-    }
-    values.push(value);
-    Ok(())
+            format!("value {} holds a NUL byte, which no argument can hold", position + 1),
+        ),
+        ValuesError::TooMany => error(
+            what,
+            format!("it has more than a run may have: {JOBS} values, {SOURCE_BYTES} bytes"),
+        ),
+    })
 }

@@ -26,8 +26,12 @@ fn read(files: &[(&str, &[u8])], source: &Source) -> Result<Read, SourceError> {
 
 fn values(read: &Read) -> Vec<Vec<u8>> {
     match &read.table {
-        Table::Values(values) => (0..values.len()).map(|i| values.get(i).to_vec()).collect(),
-        Table::Records { cells, .. } => (0..cells.len()).map(|i| cells.get(i).to_vec()).collect(),
+        Table::Values(values) => {
+            (0..values.len()).map(|i| values.get(i).unwrap().to_vec()).collect()
+        }
+        Table::Records { cells, .. } => {
+            (0..cells.len()).map(|i| cells.get(i).unwrap().to_vec()).collect()
+        }
         Table::Range { first, step, len } => {
             (0..*len).map(|i| (first + i64::from(i) * step).to_string().into_bytes()).collect()
         }

@@ -130,6 +130,18 @@ impl<'a> Lines<'a> {
                 let task = self.book.task(*task);
                 ("jobs_added", None, json!({"task": task, "first_job": first, "count": count}))
             }
+            Event::Linked { task, upstream, .. } => {
+                let more =
+                    json!({"task": self.book.task(*task), "upstream": self.book.task(*upstream)});
+                ("linked", None, more)
+            }
+            Event::BackoffOver { job } => ("backoff_over", None, self.of_job(*job, json!({}))),
+            Event::Unskipped { task, upstream, count, .. } => {
+                let more = json!({
+                    "task": self.book.task(*task), "upstream": self.book.task(*upstream), "count": count,
+                });
+                ("unskipped", None, more)
+            }
             Event::InputsFailed { task, error } => {
                 ("inputs_failed", None, json!({"task": self.book.task(*task), "error": error}))
             }

@@ -5,7 +5,7 @@ use super::launch::{Place, command, workdir};
 use super::publish::short;
 use crate::clock;
 use crate::engine::JobState;
-use crate::exec::{Outputs, output};
+use crate::exec::{self, Outputs};
 use crate::model::limits::OUTPUT_PART_BYTES;
 use crate::model::query::{
     JobDetail, JobFilter, JobRow, OutputFrom, OutputPart, Query, Reply, Stream,
@@ -39,7 +39,10 @@ impl Supervisor {
                 );
                 // Others are owed this change too.
                 self.publisher.changed();
-                Ok(Reply::Status { info: Box::new((*self.info).clone()), snapshot: Box::new(snapshot) })
+                Ok(Reply::Status {
+                    info: Box::new((*self.info).clone()),
+                    snapshot: Box::new(snapshot),
+                })
             }
             Query::Jobs { filter, offset, limit } => self.page(filter, *offset, *limit),
             Query::Job { job } => {
@@ -76,13 +79,16 @@ impl Supervisor {
     }
 
     fn why(&self, job: JobNo) -> Vec<String> {
-        let mut lines = self.engine.why(job, clock::mono());
+        let mut lines = self.engine.why(job, clock::now());
         if let Some(record) = self.ledger.get(job) {
             if let Some(error) = &record.error {
                 lines.push(format!("The reason: {error}."));
             }
             if let Some(means) = record.usage.means {
-                lines.push(format!("Its limits were kept by {}.", super::ledger::means_words(means)));
+                lines.push(format!(
+                    "Its limits were kept by {}.",
+                    super::ledger::means_words(means)
+                ));
             }
         }
         lines
@@ -91,7 +97,7 @@ impl Supervisor {
     fn page(&self, filter: &JobFilter, offset: u32, limit: u32) -> Result<Reply, String> {
         let state = self.engine.state();
         let wanted = |job: JobNo| {
-            let word = state_word(&state.job_state(job));
+            let word = state_word(state.job_state(job).as_ref());
             let group = match word {
                 "blocked" | "ready" | "backing_off" => "queued",
                 "running" => "running",
@@ -131,7 +137,7 @@ impl Supervisor {
             job,
             label: format!("{}:{}", self.task_name(task), index + 1),
             inputs: short(&self.inputs, task, index),
-            state: state_word(&state.job_state(job)).to_owned(),
+            state: state_word(state.job_state(job).as_ref()).to_owned(),
             attempts: record.map_or(0, |r| r.attempts),
             wall_ms: record
                 .and_then(super::ledger::Record::wall)
@@ -144,7 +150,7 @@ impl Supervisor {
         let (task, index) = state.task_of(job).unwrap_or((TaskIdx(0), 0));
         let none = InputSet::none();
         let inputs = self.inputs[task.0 as usize].as_deref().unwrap_or(&none);
-        let running = state.running().find(|a| a.id.job == job);
+        let running = state.attempts_running().find(|a| a.id.job == job);
         let n = self.ledger.get(job).map_or(1, |r| r.attempts);
         let place = Place {
             attempt: AttemptId { job, n },
@@ -161,7 +167,11 @@ impl Supervisor {
             row: self.row(job),
             command: words,
             workdir: Text(workdir(&self.prepared, inputs, place)?.into_os_string().into_vec()),
-            inputs: inputs.vars(index).into_iter().map(|(n, v)| (n, Text(v.into_owned()))).collect(),
+            inputs: inputs
+                .vars(index)
+                .into_iter()
+                .map(|(n, v)| (n, Text(v.into_owned())))
+                .collect(),
             started_at: self.ledger.get(job).and_then(|r| r.started_at),
             why: self.why(job),
         })
@@ -184,7 +194,7 @@ impl Supervisor {
             return Err(format!("job {no} had {attempts} attempts, no attempt #{n}"));
         }
         let attempt = AttemptId { job: no, n };
-        let complete = !self.engine.state().running().any(|a| a.id == attempt);
+        let complete = !self.engine.state().attempts_running().any(|a| a.id == attempt);
         let files = self.outputs.files(attempt);
         let path = match stream {
             Stream::Stdout => files.stdout,
@@ -201,7 +211,8 @@ fn state_pool(supervisor: &Supervisor, task: TaskIdx) -> crate::model::PoolIdx {
     supervisor.prepared.schedule.tasks[task.0 as usize].pool
 }
 
-fn state_word(state: &JobState) -> &'static str {
+fn state_word(state: Option<&JobState>) -> &'static str {
+    let Some(state) = state else { return "unknown" };
     match state {
         JobState::Blocked => "blocked",
         JobState::Ready => "ready",
@@ -219,8 +230,8 @@ fn read_part(
     max_bytes: u32,
 ) -> std::io::Result<(u64, u64, Vec<u8>)> {
     let stream = match stream {
-        Stream::Stdout => output::Stream::Stdout,
-        Stream::Stderr => output::Stream::Stderr,
+        Stream::Stdout => exec::Stream::Stdout,
+        Stream::Stderr => exec::Stream::Stderr,
     };
     let Some(mut file) = outputs.open(attempt, stream)? else { return Ok((0, 0, Vec::new())) };
     let meta = file.metadata()?;

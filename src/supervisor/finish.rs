@@ -3,6 +3,7 @@
 use super::Supervisor;
 use super::launch::{Place, command};
 use crate::control::runs::EndedInfo;
+use crate::engine::JobState;
 use crate::model::report::{CommandText, JobReport, REPORT_VERSION, RunReport, UnreadTask};
 use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
 use crate::plan::inputs::InputSet;
@@ -12,11 +13,20 @@ impl Supervisor {
     /// Takes in that the run has ended: writes the report and says so in the run's folder.
     pub(super) fn ended(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
         self.exit_code = Some(exit_code);
-        let counts = self.engine.state().counts();
+        let counts = *self.engine.state().counts();
         let ended = EndedInfo { exit_code, outcome, ended_at: at.wall, counts };
         if let Err(e) = self.folder.finish(ended) {
             self.publisher.notice(format!("warning: {e}"));
         }
+        self.write_report(outcome, exit_code, at);
+        // Everybody sees the end before the goodbye.
+        if self.clients.want_snapshots() {
+            self.publish();
+        }
+    }
+
+    fn write_report(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
+        let counts = *self.engine.state().counts();
         let Some(target) = self.report.take() else { return };
         let head = self.head(outcome, exit_code, at);
         let jobs = (1..=counts.total).map(|n| self.job_report(JobNo(n)));
@@ -43,7 +53,7 @@ impl Supervisor {
             wall_s: at.mono.since(self.info.started_mono),
             outcome,
             exit_code,
-            totals: self.engine.state().counts().into(),
+            totals: (*self.engine.state().counts()).into(),
             unread_tasks: unread
                 .map(|(task, error)| UnreadTask { task: task_name(*task), error: error.clone() })
                 .collect(),
@@ -65,12 +75,16 @@ impl Supervisor {
         };
         let text = command(&self.prepared, inputs, place)
             .unwrap_or_else(|error| CommandText::Shell(Text::from(error)));
-        let outcome = state.outcome_of(job).unwrap_or(Outcome::Lost);
+        let outcome = match state.job_state(job) {
+            Some(JobState::Ended { outcome }) => outcome,
+            _ => Outcome::Lost,
+        };
         let pairs = inputs.vars(index).into_iter().map(|(n, v)| (n, Text(v.into_owned())));
         let name = |task: crate::model::TaskIdx| {
             self.prepared.schedule.tasks[task.0 as usize].name.clone()
         };
-        let row = JobReport::unstarted(job.0, name(task), index + 1, pairs.collect(), text, outcome);
+        let row =
+            JobReport::unstarted(job.0, name(task), index + 1, pairs.collect(), text, outcome);
         let row = JobReport {
             upstream: match outcome {
                 Outcome::Skipped { upstream } => Some(name(upstream)),

@@ -150,7 +150,11 @@ impl Launcher {
 ///
 /// # Errors
 /// In words, when a value holds a NUL byte.
-pub fn command(prepared: &Prepared, inputs: &InputSet, place: Place) -> Result<CommandText, String> {
+pub fn command(
+    prepared: &Prepared,
+    inputs: &InputSet,
+    place: Place,
+) -> Result<CommandText, String> {
     let fill = Fill { prepared, inputs, place };
     match &prepared.plan.tasks[place.task.0 as usize].run {
         Run::Shell { text, .. } => Ok(CommandText::Shell(Text(fill.text(text)?))),

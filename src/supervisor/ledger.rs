@@ -65,7 +65,15 @@ impl Ledger {
                 self.record(attempt.job).started_at = Some(at.wall);
             }
             Event::AttemptEnded {
-                attempt, exit, usage, swept, oom_killed, reason, error, at, ..
+                attempt,
+                exit,
+                usage,
+                swept,
+                oom_killed,
+                reason,
+                error,
+                at,
+                ..
             } => {
                 let sampled = self.sampled_peaks.remove(attempt);
                 let record = self.record(attempt.job);

@@ -14,13 +14,12 @@ pub mod prepare;
 pub mod publish;
 
 use crate::clock;
-use crate::control::proto::{Role, ToClient, ToServer};
+use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
 use crate::control::runs::RunFolder;
 use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
-use crate::exec::Outputs;
-use crate::exec::local::Local;
+use crate::exec::{Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::query::Reply;
 use crate::model::{
@@ -160,6 +159,8 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
         }
     };
     if let Some(from) = from {
+        let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
+        supervisor.clients.send(IN_PROCESS, &hello);
         tokio::spawn(forward_front(from, queue.clone()));
     }
     if let Some(ready) = ready {
@@ -198,8 +199,12 @@ fn start(
         socket: setup.folder.socket.clone(),
     };
     let to = queue.clone();
-    let backend = Local::start(location, Box::new(move |report| drop(to.blocking_send(Message::Exec(report)))))
-        .map_err(SuperviseError::io("start the back end"))?;
+    let backend = Local::start(
+        location,
+        LocalOptions::default(),
+        Box::new(move |report| drop(to.blocking_send(Message::Exec(report)))),
+    )
+    .map_err(SuperviseError::io("start the back end"))?;
     let watch = WatchList::default();
     let (to_sample, to_finding) = (queue.clone(), queue.clone());
     let probe = Probe::start(
@@ -361,8 +366,7 @@ impl Supervisor {
             self.lose_screen();
         }
         if self.clients.want_snapshots() && self.publisher.due().is_some_and(|at| at <= now.mono) {
-            let snapshot =
-                self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
+            let snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
             self.clients.push_snapshot(snapshot);
         }
     }
@@ -440,8 +444,12 @@ impl Supervisor {
             return;
         }
         self.publisher.notice(match how {
-            StopHow::Drain => "draining: running jobs end by themselves; Ctrl-C again stops them".to_owned(),
-            StopHow::Stop => "stopping: running jobs are asked to end; once more kills them".to_owned(),
+            StopHow::Drain => {
+                "draining: running jobs end by themselves; Ctrl-C again stops them".to_owned()
+            }
+            StopHow::Stop => {
+                "stopping: running jobs are asked to end; once more kills them".to_owned()
+            }
             StopHow::Kill => "killing everything".to_owned(),
         });
         self.stop(Requester::Signal { signal: number }, how);

@@ -14,7 +14,9 @@ impl Supervisor {
     /// Does one thing that the engine asked for.
     pub(super) fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Launch { attempt, task, index, slot } => self.launch(attempt, task, index, slot),
+            Effect::Launch { attempt, task, index, slot } => {
+                self.launch(attempt, task, index, slot)
+            }
             Effect::Signal { attempt, signal } => self.backend.signal(attempt, signal),
             Effect::Kill { attempt } => self.backend.kill(attempt),
             Effect::Freeze { attempt } => {

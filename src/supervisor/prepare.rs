@@ -2,13 +2,14 @@
 
 use crate::engine::Input;
 use crate::inputs::{ReadContext, read_source};
-use crate::model::{EachMap, TaskIdx};
-use crate::plan::diag::{Diagnostic, Source};
+use crate::model::TaskIdx;
+use crate::plan::EachMap;
+use crate::plan::Source;
 use crate::plan::inputs::{Foreach, InputSet, each_map};
 use crate::plan::read::{ReadOptions, read};
 use crate::plan::template::Name;
 use crate::plan::{Plan, Schedule};
-use crate::probe::cpus::{Cpus, usable_cpus};
+use crate::probe::{Cpus, usable_cpus};
 use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
@@ -63,8 +64,7 @@ pub fn prepare(
     let source = Source::new(&request.file, text);
     let outcome = read(text, &read_options(&request));
     let drawn: Vec<String> = outcome.diagnostics.iter().map(|d| d.render(&source)).collect();
-    let Some(plan) = outcome.plan.filter(|_| !outcome.diagnostics.iter().any(Diagnostic::is_error))
-    else {
+    let Some(plan) = outcome.plan else {
         return Err(PrepareError::Invalid(drawn.join("\n")));
     };
     let cpus = usable_cpus();
@@ -78,7 +78,8 @@ pub fn prepare(
             )));
         }
     };
-    let (schedule, size_reasons) = plan.schedule(cpus.count, &cpus.reason, jobs);
+    let schedule = plan.schedule(cpus.count, jobs);
+    let size_reasons = plan.worker_reasons(cpus.count, &cpus.reason, jobs);
     let run = run.to_owned();
     Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, drawn))
 }

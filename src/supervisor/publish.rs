@@ -3,8 +3,7 @@
 
 use super::answer::tail_line;
 use super::prepare::Prepared;
-use crate::engine::{Engine, State};
-use crate::engine::state::Attempt;
+use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
 use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
 use crate::model::snapshot::WorkView;
@@ -108,7 +107,15 @@ impl Publisher {
         }
     }
 
-    fn failed(&mut self, job: JobNo, task: TaskIdx, index: u32, outcome: Outcome, attempts: u32, at: Mono) {
+    fn failed(
+        &mut self,
+        job: JobNo,
+        task: TaskIdx,
+        index: u32,
+        outcome: Outcome,
+        attempts: u32,
+        at: Mono,
+    ) {
         let words = match outcome {
             Outcome::Failed { code } => format!("failed {code}"),
             Outcome::Signaled { signal } => format!("signaled {}", signal_name(signal)),
@@ -141,7 +148,7 @@ impl Publisher {
         self.last = now.mono;
         self.read_last_lines(inputs, outputs);
         let state = engine.state();
-        let counts = state.counts();
+        let counts = *state.counts();
         let rate_per_s = self.rate.per_second(now.mono);
         Snapshot {
             seq: self.seq,
@@ -198,7 +205,8 @@ impl Publisher {
     }
 
     fn workers(&self, state: &State, inputs: &[Option<Arc<InputSet>>]) -> Vec<WorkerView> {
-        let running: HashMap<Slot, &Attempt> = state.running().map(|a| (a.slot, a)).collect();
+        let running: HashMap<Slot, &Attempt> =
+            state.attempts_running().map(|a| (a.slot, a)).collect();
         let mut views = Vec::new();
         for (i, pool) in state.pools().iter().enumerate() {
             let idx = PoolIdx(u16::try_from(i).unwrap_or(u16::MAX));
@@ -238,16 +246,16 @@ impl Publisher {
             proc: a.proc(),
             since: a.since(),
             paused_us: u64::try_from(a.frozen_before.as_micros()).unwrap_or(u64::MAX),
-            stopping: a.stopping_view(),
+            stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
         }
     }
 }
 
 fn worker_state(a: &Attempt) -> WorkerState {
-    if a.stopping_view().is_some() {
+    if a.stopping().is_some() {
         WorkerState::Stopping
-    } else if a.frozen_since.is_some() {
+    } else if a.is_frozen() {
         WorkerState::Paused
     } else if a.quiet_since.is_some() {
         WorkerState::Quiet
@@ -259,8 +267,8 @@ fn worker_state(a: &Attempt) -> WorkerState {
 }
 
 fn task_view(state: &State, task: TaskIdx) -> TaskView {
-    let counts = state.task_counts(task);
-    TaskView { counts, unread: counts.tasks_unread > 0 }
+    let counts = *state.task_counts(task);
+    TaskView { counts, unread: state.task_unread(task) }
 }
 
 /// The inputs of a job in short.
