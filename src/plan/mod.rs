@@ -7,6 +7,7 @@
 pub mod diag;
 pub mod inputs;
 pub mod keys;
+mod quoting;
 pub mod read;
 pub mod rules;
 pub mod schedule;

@@ -1,1 +1,3 @@
-fn main() {}
+//! Tests that start processes or the binary.
+
+mod template;
