@@ -60,6 +60,11 @@ impl Diagnostic {
         Diagnostic { severity: Severity::Warning, message: message.into(), span, hint }
     }
 
+    /// Tells whether the task file cannot run because of it.
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
     /// Draws the problem with file, line, column and source line, ending with a line break.
     ///
     /// Control characters, of the file as of names in messages, are shown as pictures.

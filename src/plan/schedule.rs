@@ -8,21 +8,25 @@ impl Plan {
     /// Returns what the engine needs to know, for a machine that gives this process `cpus` CPUs.
     ///
     /// `jobs` is `-j`: it takes the place of the start of the pool `default`, and widens its
-    /// bounds where they would not let it.
-    pub fn schedule(&self, cpus: u32, jobs: Option<WorkerCount>) -> Schedule {
+    /// bounds where they would not let it. `cpus_reason` tells where the number of CPUs comes
+    /// from: "2 cores", "cgroup quota of 1.5 CPUs". The second result says for each pool why it
+    /// starts with as many workers as it does.
+    pub fn schedule(
+        &self,
+        cpus: u32,
+        cpus_reason: &str,
+        jobs: Option<WorkerCount>,
+    ) -> (Schedule, Vec<String>) {
         let pools = self.pools.iter().enumerate();
-        Schedule {
+        let schedule = Schedule {
             pools: pools.map(|(i, p)| pool_rules(p, cpus, jobs.filter(|_| i == 0))).collect(),
             tasks: self.tasks.iter().map(|t| t.rules.clone()).collect(),
             fail_fast: self.fail_fast,
-        }
+        };
+        (schedule, self.worker_reasons(cpus, cpus_reason, jobs))
     }
 
-    /// Says for each pool why it starts with as many workers as it does.
-    ///
-    /// `cpus_why` tells where the number of CPUs comes from: "2 cores", "cgroup quota of 1.5
-    /// CPUs".
-    pub fn worker_reasons(
+    fn worker_reasons(
         &self,
         cpus: u32,
         cpus_why: &str,
