@@ -366,9 +366,14 @@ impl Supervisor {
             self.lose_screen();
         }
         if self.clients.want_snapshots() && self.publisher.due().is_some_and(|at| at <= now.mono) {
-            let snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
-            self.clients.push_snapshot(snapshot);
+            self.publish();
         }
+    }
+
+    fn publish(&mut self) {
+        let now = clock::now();
+        let snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
+        self.clients.push_snapshot(snapshot);
     }
 
     fn take(&mut self, message: Message) {
