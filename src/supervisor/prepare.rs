@@ -78,8 +78,7 @@ pub fn prepare(
             )));
         }
     };
-    let schedule = plan.schedule(cpus.count, jobs);
-    let size_reasons = plan.worker_reasons(cpus.count, &cpus.reason, jobs);
+    let (schedule, size_reasons) = plan.schedule(cpus.count, &cpus.reason, jobs);
     let run = run.to_owned();
     Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, drawn))
 }
