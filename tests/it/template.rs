@@ -417,6 +417,9 @@ const TRAPS: &[&str] = &[
     "'; : >owned #",
     "\"; : >owned #",
     "`; : >owned #",
+    "<(: >owned)",
+    ">(: >owned)",
+    "(: >owned)",
 ];
 
 proptest! {
