@@ -141,6 +141,23 @@ pub fn without_tests(tokens: &[Token]) -> (Vec<Token>, Vec<String>) {
     (kept, test_modules)
 }
 
+/// Lines of a source file that are not in items under `#[cfg(test)]`.
+pub fn lines_of_code(source: &str) -> usize {
+    let all = tokens(source);
+    let mut lines = source.lines().count();
+    let mut at = 0;
+    while at < all.len() {
+        if is_cfg_test(&all, at) {
+            let end = end_of_item(&all, at);
+            lines -= all[end - 1].line - all[at].line + 1;
+            at = end;
+        } else {
+            at += 1;
+        }
+    }
+    lines
+}
+
 fn is_cfg_test(tokens: &[Token], at: usize) -> bool {
     let texts = ["#", "[", "cfg", "(", "test", ")", "]"];
     texts.iter().enumerate().all(|(i, text)| tokens.get(at + i).is_some_and(|t| t.text == *text))
@@ -187,7 +204,8 @@ pub fn paths(tokens: &[Token]) -> Vec<Path> {
                     open_modules.pop();
                 }
             }
-            "use" => {
+            // `+ use<'a>` behind an `impl Trait` captures, it does not import.
+            "use" if tokens.get(at + 1).is_none_or(|next| next.text != "<") => {
                 at = use_tree(tokens, at + 1, &[], open_modules.len(), &mut found);
                 continue;
             }
@@ -233,7 +251,7 @@ fn use_tree(
             "::" => at += 1,
             "{" => {
                 at += 1;
-                while tokens.get(at).is_some_and(|t| t.text != "}") {
+                while tokens.get(at).is_some_and(|t| !matches!(t.text.as_str(), "}" | ";")) {
                     at = use_tree(tokens, at, &path, depth, found);
                     if tokens.get(at).is_some_and(|t| t.text == ",") {
                         at += 1;
