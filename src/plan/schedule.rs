@@ -26,12 +26,7 @@ impl Plan {
         (schedule, self.worker_reasons(cpus, cpus_reason, jobs))
     }
 
-    fn worker_reasons(
-        &self,
-        cpus: u32,
-        cpus_why: &str,
-        jobs: Option<WorkerCount>,
-    ) -> Vec<String> {
+    fn worker_reasons(&self, cpus: u32, cpus_why: &str, jobs: Option<WorkerCount>) -> Vec<String> {
         let reason = |count: WorkerCount| match count {
             WorkerCount::Auto => format!("auto: {cpus_why}"),
             WorkerCount::Exactly(_) => "as written".to_owned(),
