@@ -20,6 +20,8 @@ pub const FOREACH_VARIABLES: usize = 256;
 pub const POOLS: usize = 256;
 /// Jobs of one run: job numbers and per-job state stay small.
 pub const JOBS: u32 = 100_000_000;
+/// Bytes that the values of one source of inputs may have together: they are kept in memory.
+pub const SOURCE_BYTES: usize = 1 << 30;
 /// Workers of one pool: each worker is a process tree with open files.
 pub const WORKERS: u32 = 4096;
 /// Workers in a snapshot: more do not fit any screen.

@@ -80,10 +80,13 @@ fn put_styled(out: &mut Vec<u8>, value: &[u8], style: Style) {
         Style::InDoubleBraces => {
             for byte in value {
                 match byte {
-                    // bash takes a bare `'` for the start of a quote here, unlike POSIX, and
-                    // keeps the backslash of `\'`.
-                    b'\'' => out.extend_from_slice(b"$(echo \\')"),
                     b'$' | b'`' | b'"' | b'\\' | b'}' => out.extend_from_slice(&[b'\\', *byte]),
+                    // Here bash, unlike POSIX, takes `'` for the start of a quote and `<(` for
+                    // that of a command, and keeps a backslash before them.
+                    _ if byte.is_ascii_punctuation() && !b"_./-:@%+,=^".contains(byte) => {
+                        out.extend_from_slice(b"$(echo \\");
+                        out.extend_from_slice(&[*byte, b')']);
+                    }
                     _ => out.push(*byte),
                 }
             }

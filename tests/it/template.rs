@@ -1,5 +1,7 @@
 //! Values in shell text arrive as exactly one word: shown by running real shells.
 
+#![allow(clippy::unwrap_used)]
+
 use ganger::plan::template::{Place, Template};
 use proptest::prelude::*;
 use std::borrow::Cow;
@@ -415,6 +417,9 @@ const TRAPS: &[&str] = &[
     "'; : >owned #",
     "\"; : >owned #",
     "`; : >owned #",
+    "<(: >owned)",
+    ">(: >owned)",
+    "(: >owned)",
 ];
 
 proptest! {
