@@ -130,7 +130,7 @@ impl Reader<'_> {
     }
 
     fn range(&mut self, node: &Node, step: Option<&Node>) -> Option<Source> {
-        let text = node.text()?;
+        let text = node.text().filter(|t| t.len() <= 200)?;
         let step_value = step.and_then(Node::text).and_then(shape::whole_number);
         match units::parse_range(text, step_value) {
             Ok(units::Range { first, last, step }) => Some(Source::Range { first, last, step }),

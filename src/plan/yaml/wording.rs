@@ -26,7 +26,7 @@ pub(super) fn readable_text<'a>(bytes: &'a [u8], problems: &mut Problems) -> Opt
         }
     };
     let control = |b: &u8| matches!(b, 0..=8 | 11 | 12 | 14..=31 | 127);
-    match bytes.iter().position(|b| control(b)) {
+    match bytes.iter().position(control) {
         None => Some(text),
         Some(at) => {
             let byte = bytes.get(at).copied().unwrap_or(0);
