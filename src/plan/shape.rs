@@ -167,8 +167,8 @@ impl Checker<'_> {
             let hint = "Choose another name.";
             self.problems.error(&entry.key_range, message, Some(hint.into()));
         } else if let Err(why) = (names.check)(name) {
-            let message = format!("`{}` cannot be the name of {}: {why}", short(name), names.what);
-            self.problems.error(&entry.key_range, message, Some("Choose another name.".into()));
+            let message = format!("`{}` cannot be the name of {}", short(name), names.what);
+            self.problems.error(&entry.key_range, message, Some(format!("A name {why}.")));
         }
         let label = Label::Named { name, of: label.key() };
         self.value(&entry.value, of, label, &entry.key_range);
@@ -177,8 +177,9 @@ impl Checker<'_> {
     fn scalar(&mut self, node: &Node, scalar: &Scalar, takes: &Type, label: Label<'_>) {
         let text = scalar.text.as_str();
         let fits = match takes {
-            Type::Text => true,
-            Type::Word(words) => words.contains(&text) || return self.bad_word(node, words, label),
+            Type::Text => return self.no_nul(node, text, label),
+            Type::Word(words) if words.contains(&text) => true,
+            Type::Word(words) => return self.bad_word(node, words, label),
             Type::Form(form) => return self.form(node, text, form, label),
             Type::Bool => !scalar.quoted && is_bool(text),
             Type::Int { min, max } => {
@@ -194,6 +195,15 @@ impl Checker<'_> {
         }
     }
 
+    fn no_nul(&mut self, node: &Node, text: &str, label: Label<'_>) {
+        // Only what a job reads may hold any byte.
+        if text.contains('\0') && !matches!(label.key().name, "stdin" | "text") {
+            let message = format!("{label} holds a NUL byte");
+            let hint = "No argument, path or environment variable can hold one.";
+            self.problems.error(&node.range, message, Some(hint.to_owned()));
+        }
+    }
+
     fn bad_word(&mut self, node: &Node, words: &[&str], label: Label<'_>) {
         let text = node.text().unwrap_or("");
         let expected = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ");
@@ -206,8 +216,13 @@ impl Checker<'_> {
     }
 
     fn form(&mut self, node: &Node, text: &str, form: &Form, label: Label<'_>) {
-        if let Err(why) = (form.check)(text) {
-            let message = format!("{label} must be {}: {why}", form.what);
+        // No form needs more, and messages repeat the text.
+        let check = if text.len() > 200 { |_: &str| Err(String::new()) } else { form.check };
+        if let Err(why) = check(text) {
+            let message = match why.as_str() {
+                "" => format!("{label} must be {}, found {}", form.what, node.describe()),
+                why => format!("{label} must be {}: {why}", form.what),
+            };
             self.problems.error(&node.range, message, Some(form.hint.to_owned()));
         }
     }

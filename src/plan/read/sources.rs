@@ -5,6 +5,7 @@ use super::{Reader, Site, SiteKind};
 use crate::model::TaskIdx;
 use crate::model::limits::FOREACH_VARIABLES;
 use crate::plan::inputs::{CommandLine, Foreach, ForeachVar, Source};
+use crate::plan::keys::BUILT_IN;
 use crate::plan::template::Template;
 use crate::plan::yaml::{Node, Value, is_bool};
 use crate::plan::{shape, units};
@@ -43,7 +44,9 @@ impl Reader<'_> {
                 foreach.zip |= truth(&entry.value);
                 continue;
             }
-            inputs.push((entry.key.to_string(), holds(&entry.value)));
+            if !BUILT_IN.contains(&&*entry.key) {
+                inputs.push((entry.key.to_string(), holds(&entry.value)));
+            }
             let Some(source) = self.input_source(&entry.value, task) else { continue };
             let (variable, place) = (entry.key.to_string(), source_node(&entry.value));
             self.sites.push(Site {
@@ -53,7 +56,7 @@ impl Reader<'_> {
             });
             foreach.vars.push(ForeachVar { name: entry.key.to_string(), source });
         }
-        if inputs.is_empty() {
+        if entries.iter().all(|e| &*e.key == "zip") {
             let hint = "Write, for example, `foreach: {size: [64, 256]}`.";
             let at = shape::start_of(&node.range);
             self.problems.error(&at, "`foreach` has no variable", Some(hint.to_owned()));
@@ -127,7 +130,7 @@ impl Reader<'_> {
     }
 
     fn range(&mut self, node: &Node, step: Option<&Node>) -> Option<Source> {
-        let text = node.text()?;
+        let text = node.text().filter(|t| t.len() <= 200)?;
         let step_value = step.and_then(Node::text).and_then(shape::whole_number);
         match units::parse_range(text, step_value) {
             Ok(units::Range { first, last, step }) => Some(Source::Range { first, last, step }),

@@ -12,6 +12,9 @@ const PATH_FIELDS: [&str; 4] = ["name", "stem", "ext", "dir"];
 /// Variables that a hint chooses from at the most.
 const OFFERED_VARS: usize = 1000;
 
+/// Bytes of a placeholder that is compared with known names: the time grows with its length.
+const NAME_WITH_HINT: usize = 80;
+
 /// A part of a longer text is not looked for in the file.
 const LOCATED_TEXT_BYTES: usize = 256 << 10;
 
@@ -156,15 +159,18 @@ impl Reader<'_> {
 
     fn unknown(&self, name: &Name, scope: &Scope, why: &str) -> (String, String) {
         let mut known: Vec<String> = Vec::new();
-        if !self.problems.are_many() {
+        if !self.problems.are_many() && name.len <= NAME_WITH_HINT {
             known.extend(self.vars.iter().take(OFFERED_VARS).map(|(n, _)| format!("vars.{n}")));
             for (input, holds) in &scope.inputs {
-                known.push(input.clone());
+                // A name without its field stands for any field in the hint.
+                if (*holds == Holds::Values) == name.field.is_none() || *holds == Holds::Either {
+                    known.push(input.clone());
+                }
                 if *holds == Holds::Values {
                     known.extend(PATH_FIELDS.iter().map(|f| format!("{input}.{f}")));
                 }
             }
-            if scope.of_a_job {
+            if scope.of_a_job && name.field.is_none() {
                 known.extend(BUILT_IN.iter().filter(|n| **n != "vars").map(|n| (*n).to_owned()));
             }
         }

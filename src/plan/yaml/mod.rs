@@ -236,35 +236,59 @@ impl<'a> Builder<'a> {
         options.block_nesting_limit = TASK_FILE_DEPTH;
         options.set_emit_comments(false);
         let mut documents = 0;
-        let mut complete = true;
         for event in Parser::new_from_str_with_options(self.text, options) {
-            let step = match event {
+            match event {
                 Ok((Event::DocumentStart(..), span)) => {
                     documents += 1;
-                    if documents > 1 { self.second_document(&span) } else { Ok(()) }
+                    if documents > 1 {
+                        self.second_document(&span);
+                        break;
+                    }
                 }
-                Ok((event, span)) => self.take(event, &span),
+                Ok((event, span)) => {
+                    if self.take(event, &span).is_err() {
+                        return Document { root: None, complete: false };
+                    }
+                }
                 Err(error) => {
                     wording::report(&error, self.text, self.problems);
-                    Err(Stop)
+                    return self.end_early();
                 }
-            };
-            if step.is_err() {
-                complete = false;
-                break;
             }
         }
-        self.close_all();
-        Document { root: self.root, complete }
+        Document { root: self.root, complete: true }
     }
 
-    fn second_document(&mut self, span: &Span) -> Result<(), Stop> {
+    /// Ends what a broken text left open, so that the problems before the break are found too.
+    fn end_early(mut self) -> Document {
+        // What the last value was meant to be, nobody can tell.
+        match self.frames.last_mut().map(|f| &mut f.content) {
+            None => self.root = None,
+            Some(Content::List(items)) => {
+                if let Some(item) = items.last_mut() {
+                    *item = broken(&item.range);
+                }
+            }
+            Some(Content::Map { entries, .. }) => {
+                if let Some(entry) = entries.last_mut() {
+                    entry.value = broken(&entry.value.range);
+                }
+            }
+        }
+        while !self.frames.is_empty() {
+            if self.close(self.text.len()).is_err() {
+                return Document { root: None, complete: false };
+            }
+        }
+        Document { root: self.root, complete: false }
+    }
+
+    fn second_document(&mut self, span: &Span) {
         self.problems.error(
             &bytes_of(span),
             "a second document starts here, and a task file is one",
             Some("Remove this line, or put the second document into a file of its own.".into()),
         );
-        Err(Stop)
     }
 
     fn take(&mut self, event: Event<'_>, span: &Span) -> Result<(), Stop> {
@@ -377,15 +401,6 @@ impl<'a> Builder<'a> {
         let range = trimmed(self.text, frame.range.start..end);
         let cost = Cost { height: frame.cost.height + 1, ..frame.cost };
         self.complete(Node { range, value }, frame.anchor, cost)
-    }
-
-    /// Ends what a broken text left open, so that the problems before the break are found too.
-    fn close_all(&mut self) {
-        while !self.frames.is_empty() {
-            if self.close(self.text.len()).is_err() {
-                return;
-            }
-        }
     }
 
     fn alias(&mut self, id: usize, range: Range<usize>) -> Result<(), Stop> {
@@ -509,6 +524,10 @@ fn merge(node: &Node, range: &Range<usize>, merged: &mut Vec<Entry>, problems: &
             problems.error(range, message, Some(hint.into()));
         }
     }
+}
+
+fn broken(range: &Range<usize>) -> Rc<Node> {
+    Rc::new(Node { range: range.clone(), value: Value::Broken })
 }
 
 fn bytes_of(span: &Span) -> Range<usize> {

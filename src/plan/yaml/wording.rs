@@ -26,7 +26,7 @@ pub(super) fn readable_text<'a>(bytes: &'a [u8], problems: &mut Problems) -> Opt
         }
     };
     let control = |b: &u8| matches!(b, 0..=8 | 11 | 12 | 14..=31 | 127);
-    match bytes.iter().position(|b| control(b)) {
+    match bytes.iter().position(control) {
         None => Some(text),
         Some(at) => {
             let byte = bytes.get(at).copied().unwrap_or(0);
@@ -66,7 +66,34 @@ pub(super) fn report(error: &ScanError, text: &str, problems: &mut Problems) {
     if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
         return too_deep(&(at..at + 1), problems);
     }
+    let at = culprit(error.kind(), text, at);
     problems.error(&(at..at + 1), message, hint);
+}
+
+/// The parser notices some things before or after the byte that is to blame.
+fn culprit(kind: &ErrorKind, text: &str, at: usize) -> usize {
+    use ErrorKind as K;
+    let rest = text.get(at..).unwrap_or("");
+    let offset = match kind {
+        K::TabNotAllowed
+        | K::TabInBlockIndentation
+        | K::TabInIndentation
+        | K::TabInPlainScalar
+        | K::TabAtBlockScalarStart => {
+            rest.lines().take(2).any(|l| l.contains('\t')).then(|| rest.find('\t'))
+        }
+        K::UnknownQuotedScalarEscape => {
+            let mut escaped = false;
+            let unknown = rest.char_indices().find(|(_, c)| {
+                let was = escaped;
+                escaped = *c == '\\' && !was;
+                was && !"0abtnvfre \"/\\N_LPxuU\t\n\r".contains(*c)
+            });
+            Some(unknown.map(|(i, _)| i - 1))
+        }
+        _ => None,
+    };
+    at + offset.flatten().unwrap_or(0)
 }
 
 /// The line an error is on.
@@ -110,10 +137,7 @@ fn words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
             hinted("a value without quotes holds `: `, which starts a map in YAML", QUOTE_IT)
         }
         K::MappingValueNotAllowed | K::MappingKeyNotAllowed | K::BlockSequenceEntryNotAllowed => {
-            hinted(
-                "this line does not fit the indentation of the lines before it",
-                "The keys of one map start in the same column, and so do the items of one list.",
-            )
+            off_indentation()
         }
         K::TabNotAllowed
         | K::TabInBlockIndentation
@@ -159,16 +183,29 @@ fn other_words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
     if let Some(start @ ('{' | '[' | '&' | '*' | '!' | '|' | '>' | '%' | '@' | '`' | '"' | '\'')) =
         line.value_start()
     {
-        let message = format!(
-            "this does not go on as YAML's `{start}` at the start of the value wants ({kind})"
-        );
+        let what = match start {
+            '{' => "a map",
+            '[' => "a list",
+            '&' => "an anchor",
+            '*' => "an alias",
+            '!' => "a tag",
+            '|' | '>' => "a text block",
+            '"' | '\'' => "a quoted text",
+            _ => "reserved",
+        };
+        let message =
+            format!("a value that starts with `{start}` is {what} in YAML, and this is none");
         return (message, Some(QUOTE_IT.to_owned()));
+    }
+    if matches!(
+        kind,
+        K::ExpectedBlockMappingKey | K::ExpectedBlockSequenceEntry | K::InvalidIndentation
+    ) {
+        return off_indentation();
     }
     let hint = match kind {
         K::SimpleKeyExpected | K::InvalidSimpleKey => "Write `key: value`, with a space after `:`.",
-        K::ExpectedBlockMappingKey | K::ExpectedBlockSequenceEntry | K::InvalidIndentation => {
-            "The keys of one map start in the same column, and so do the items of one list."
-        }
+        K::InvalidColonPlacement => "Is a `[` or `{` on a line before never closed?",
         K::UnexpectedEofFlowSequence
         | K::UnexpectedEofFlowMapping
         | K::UnexpectedEofImplicitFlowMapping => "A `{` or `[` is never closed.",
@@ -177,6 +214,12 @@ fn other_words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
         }
     };
     (format!("not valid YAML: {kind}"), Some(hint.to_owned()))
+}
+
+fn off_indentation() -> (String, Option<String>) {
+    let message = "this line does not fit the indentation of the lines before it";
+    let hint = "The keys of one map start in the same column, and so do the items of one list.";
+    (message.to_owned(), Some(hint.to_owned()))
 }
 
 fn flow_hint(open: char) -> String {
