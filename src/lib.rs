@@ -24,3 +24,5 @@ pub mod probe;
 pub mod report;
 /// The loop around the engine: perform what it asks for, publish what came of it.
 pub mod supervisor;
+/// The screen: draws snapshots, sends commands.
+pub mod tui;

@@ -6,3 +6,4 @@
 mod exec;
 mod template;
 mod tidy;
+mod tui;
