@@ -41,6 +41,8 @@ pub struct RunArgs {
     pub report: Option<OsString>,
     #[arg(long)]
     pub no_hold: bool,
+    #[arg(long)]
+    pub theme: Option<String>,
 }
 
 fn pair(s: &str) -> Result<(String, String), String> {

@@ -11,6 +11,7 @@ use crate::plan::inputs::Source;
 use crate::report::{self, PlainOptions};
 use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
 use crate::supervisor::{Front, Setup, supervise};
+use crate::tui;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -64,8 +65,6 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     let folder = runs.create()?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;
     let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
-    // Old runs are cleared away beside the work, never before it.
-    std::thread::spawn(move || runs.prune().ok());
     if wants_screen(args) {
         with_screen(args, request, &folder)
     } else {
@@ -204,6 +203,7 @@ fn headless(
         .name("report".to_owned())
         .spawn(show)
         .map_err(|e| Failure::own(format!("cannot start a thread: {e}")))?;
+    prune_beside_the_work(RunsDir::from_env()?);
     let setup = Setup {
         prepared,
         warnings,
@@ -229,8 +229,16 @@ fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i
         .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
     write_private(&folder.dir.join(ORDER), &order)?;
     let mut supervisor = start_supervisor(folder)?;
-    let _ = (&mut supervisor, client::connect(&folder.socket, Role::Owner));
-    Ok(0)
+    let connected =
+        client::connect(&folder.socket, Role::Owner).map_err(|e| Failure::own(e.to_string()))?;
+    let options = tui::TuiOptions { hold_at_end: !args.no_hold, theme: args.theme.clone() };
+    let ended = tui::run(connected, options);
+    super::screen::after(ended, &mut supervisor, folder)
+}
+
+/// Clears old runs away on a thread of its own: it may take long, and nothing waits for it.
+fn prune_beside_the_work(runs: RunsDir) {
+    std::thread::spawn(move || runs.prune().ok());
 }
 
 fn start_supervisor(folder: &RunFolder) -> Result<Child, Failure> {
@@ -276,7 +284,8 @@ pub fn supervise_detached(id: &str) -> Result<i32, Failure> {
 }
 
 fn detached(id: &str) -> Result<i32, Failure> {
-    let folder = RunsDir::from_env()?.open(id)?;
+    let runs = RunsDir::from_env()?;
+    let folder = runs.open(id)?;
     let read = |name: &str| {
         fs::read(folder.dir.join(name))
             .map_err(|e| Failure::own(format!("cannot read `{name}` of run `{id}`: {e}")))
@@ -284,6 +293,7 @@ fn detached(id: &str) -> Result<i32, Failure> {
     let order: Order = serde_json::from_slice(&read(ORDER)?)
         .map_err(|e| Failure::own(format!("cannot read the request of run `{id}`: {e}")))?;
     let (prepared, warnings) = prepared(id, &read(TASK_FILE)?, order.request)?;
+    prune_beside_the_work(runs);
     let setup = Setup {
         prepared,
         warnings,
