@@ -14,6 +14,7 @@ pub struct Cli {
 #[derive(clap::Subcommand)]
 pub enum Verb {
     Run(RunArgs),
+    Check(CheckArgs),
     Schema,
     #[command(name = "__supervise", hide = true)]
     Supervise {
@@ -55,4 +56,13 @@ fn mode(s: &str) -> Result<OutputMode, String> {
         "failed" => OutputMode::Failed,
         _ => OutputMode::Grouped,
     })
+}
+
+#[derive(clap::Args)]
+pub struct CheckArgs {
+    pub file: PathBuf,
+    #[arg(long, value_parser = pair)]
+    pub set: Vec<(String, String)>,
+    #[arg(long)]
+    pub json: bool,
 }

@@ -1,5 +1,6 @@
 //! The command line.
 pub mod args;
+pub mod check;
 pub mod dry_run;
 pub mod failure;
 pub mod run;
@@ -15,6 +16,7 @@ pub fn main() -> ExitCode {
     }
     let done = match args::Cli::parse().verb {
         args::Verb::Run(a) => run::run(&a),
+        args::Verb::Check(a) => check::check(&a),
         args::Verb::Schema => schema::print(),
         args::Verb::Supervise { id } => run::supervise_detached(&id),
     };

@@ -78,16 +78,22 @@ fn prepared(run: &str, text: &[u8], request: Request) -> Result<(Prepared, Vec<S
     prepare::prepare(run, text, request).map_err(invalid)
 }
 
-/// What the command line asks for.
-pub fn request(args: &RunArgs) -> Request {
-    let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+fn request(args: &RunArgs) -> Request {
     Request {
-        file: args.file.display().to_string(),
-        file_dir: if is_stdin(&args.file) { here() } else { prepare::folder_of(&args.file) },
-        set: args.set.clone(),
         only: args.tasks.clone(),
         jobs: args.jobs.clone(),
-        stdin: None,
+        ..request_for(&args.file, &args.set)
+    }
+}
+
+/// What a task file alone asks for.
+pub fn request_for(file: &Path, set: &[(String, String)]) -> Request {
+    let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    Request {
+        file: file.display().to_string(),
+        file_dir: if is_stdin(file) { here() } else { prepare::folder_of(file) },
+        set: set.to_vec(),
+        ..Request::default()
     }
 }
 
