@@ -1,219 +1,314 @@
-//! Paths by pattern: `*`, `?`, `[a-z]`, `{a,b}` within a name, `**` for any depth of folders.
+//! Paths that match a pattern.
 //!
-//! As in a shell, names that begin with a dot match only where the pattern begins with one.
-//! `**` does not follow symbolic links to folders, so loops cannot trap it.
+//! `*`, `?`, `[a-z]` and `{a,b}` work inside one name, `**` stands for any number of folders, none
+//! included. Names that begin with a dot match only where the pattern writes that dot. `**` does
+//! not follow symbolic links to folders, so it always ends; other parts do. Folders match only
+//! when the pattern ends with `/`. Folders outside the part without special characters that the
+//! pattern begins with are never looked at. A backslash takes the meaning off the next character;
+//! values of placeholders have none.
+//!
+//! `exclude` drops a path when a pattern of it matches the path or a folder on the way to it. A
+//! pattern that begins with `/` matches from the root, one with `./` from the working folder, any
+//! other from wherever it fits: `*.bak`, `node_modules`, `old/*.png`. Hidden names are no
+//! exception there.
 
-use super::{Read, ReadContext, add, error, fill, shown, words};
+use super::pattern::{self, Component, Pattern};
+use super::{Read, ReadContext, io_why, render, values_error};
 use crate::plan::inputs::{SourceError, Table, Values};
 use crate::plan::template::Template;
-use globset::{GlobBuilder, GlobMatcher};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::ffi::OsStr;
-use std::os::unix::ffi::{OsStrExt, OsStringExt};
-use std::path::{Path, PathBuf};
+use std::io::ErrorKind;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::path::Path;
 use std::sync::Arc;
 
-/// Folders that could not be looked into are named up to this many.
-const NAMED_FOLDERS: usize = 3;
+/// Warnings about folders that cannot be read, before the rest is only counted.
+const FOLDER_WARNINGS: usize = 5;
 
-/// One name of a pattern.
-enum Part {
-    /// Without any special character: never looked for, just gone to.
-    Exactly(Vec<u8>),
-    Like {
-        matcher: GlobMatcher,
-        /// It begins with a dot, so it may match names that do.
-        hidden: bool,
-    },
-    /// `**`
-    AnyDepth,
-}
-
-/// What a walk has found.
-#[derive(Default)]
-struct Walk {
-    found: BTreeSet<Vec<u8>>,
-    unreadable: Vec<String>,
-}
-
-/// Finds all paths that match any of the patterns and none of the excluded ones, in the order
-/// of their bytes. They are relative where the pattern is.
 pub(super) fn read(
     patterns: &[Template],
     exclude: &[Template],
     ctx: &ReadContext<'_>,
 ) -> Result<Read, SourceError> {
-    let mut walk = Walk::default();
-    let mut warnings = Vec::new();
-    let mut names = Vec::new();
-    for pattern in patterns {
-        let text = text(pattern, ctx)?;
-        let before = walk.found.len();
-        find(&text, ctx.workdir, &mut walk)?;
-        if walk.found.len() == before {
-            warnings.push(format!("glob `{text}` matches nothing"));
-        }
-        names.push(text);
+    let mut excluded = Vec::new();
+    for template in exclude {
+        let text = pattern_text(template, ctx)?;
+        let parsed = pattern::parse(&text).map_err(|why| error("exclude", &text, why))?;
+        excluded.extend(parsed.into_iter().map(Exclude::new));
     }
-    let what = format!("glob `{}`", names.join("`, `"));
-    let excluded =
-        exclude.iter().map(|t| excluder(&text(t, ctx)?)).collect::<Result<Vec<_>, _>>()?;
+    let mut walk = Walk {
+        workdir: ctx.workdir,
+        excluded,
+        found: Vec::new(),
+        unreadable: Vec::new(),
+        n_unreadable: 0,
+        n_folders: 0,
+    };
+    let mut warnings = Vec::new();
+    let mut last = Vec::new();
+    for template in patterns {
+        let text = pattern_text(template, ctx)?;
+        let before = walk.found.len();
+        walk.n_folders = 0;
+        for one in pattern::parse(&text).map_err(|why| error("glob", &text, why))? {
+            walk.run(&one);
+        }
+        if walk.found.len() == before {
+            warnings.push(nothing(&text, walk.n_folders));
+        }
+        last = text;
+    }
+    warnings.append(&mut walk.folder_warnings());
+    walk.found.sort_unstable();
+    walk.found.dedup();
     let mut values = Values::default();
     for path in &walk.found {
-        if !excluded.iter().any(|e| e.matches(path)) {
-            add(&mut values, path, &what)?;
-        }
-    }
-    if values.len() == 0 && !walk.found.is_empty() {
-        warnings.push(format!("{what}: everything it matches is excluded"));
-    }
-    if !walk.unreadable.is_empty() {
-        let named = walk.unreadable[..walk.unreadable.len().min(NAMED_FOLDERS)].join(", ");
-        let n = walk.unreadable.len();
-        warnings.push(format!("{what}: {n} folders could not be looked into: {named}"));
+        values.push(path).map_err(|e| error("glob", &last, values_error("path", e)))?;
     }
     Ok(Read { table: Table::Values(Arc::new(values)), warnings })
 }
 
-fn text(template: &Template, ctx: &ReadContext<'_>) -> Result<String, SourceError> {
-    let bytes = fill(template, ctx, "glob")?;
-    String::from_utf8(bytes)
-        .map_err(|e| error(format!("glob `{}`", shown(e.as_bytes())), "a pattern must be UTF-8"))
-}
-
-fn matcher(text: &str) -> Result<GlobMatcher, SourceError> {
-    let glob = GlobBuilder::new(text).literal_separator(true).backslash_escape(true).build();
-    glob.map(|g| g.compile_matcher())
-        .map_err(|e| error(format!("glob `{text}`"), format!("it is no pattern: {}", e.kind())))
-}
-
-fn parts(pattern: &str) -> Result<Vec<Part>, SourceError> {
-    let names = pattern.split('/').filter(|name| !name.is_empty());
-    names
-        .map(|name| {
-            if name == "**" {
-                Ok(Part::AnyDepth)
-            } else if name.contains(['*', '?', '[', '{', '\\']) {
-                Ok(Part::Like { matcher: matcher(name)?, hidden: name.starts_with('.') })
-            } else {
-                Ok(Part::Exactly(name.as_bytes().to_vec()))
-            }
-        })
-        .collect()
-}
-
-fn find(pattern: &str, workdir: &Path, walk: &mut Walk) -> Result<(), SourceError> {
-    let parts = parts(pattern)?;
-    let (base, shown) = if pattern.starts_with('/') {
-        (PathBuf::from("/"), b"/".to_vec())
-    } else {
-        (workdir.to_owned(), Vec::new())
+/// Renders a pattern; what values hold has no special meaning in it.
+fn pattern_text(template: &Template, ctx: &ReadContext<'_>) -> Result<Vec<u8>, SourceError> {
+    let escaped = ReadContext {
+        lookup: &|name| (ctx.lookup)(name).map(|value| Cow::Owned(pattern::escape(&value))),
+        ..*ctx
     };
-    descend(&base, &shown, &parts, walk);
-    if pattern.ends_with('/') {
-        let root = if pattern.starts_with('/') { Path::new("/") } else { workdir };
-        walk.found.retain(|path| root.join(OsStr::from_bytes(path)).is_dir());
-    }
-    Ok(())
+    render("glob", template, &escaped)
 }
 
-/// Follows the rest of a pattern from one folder. `shown` is the path so far as it is given
-/// to jobs.
-fn descend(folder: &Path, shown: &[u8], parts: &[Part], walk: &mut Walk) {
-    let Some((part, rest)) = parts.split_first() else { return };
-    match part {
-        Part::Exactly(name) => {
-            let path = folder.join(OsStr::from_bytes(name));
-            let shown = joined(shown, name);
-            if !rest.is_empty() {
-                descend(&path, &shown, rest, walk);
-            } else if path.symlink_metadata().is_ok() {
-                walk.found.insert(shown);
-            }
+fn error(kind: &str, text: &[u8], why: String) -> SourceError {
+    SourceError { what: format!("{kind} `{}`", String::from_utf8_lossy(text)), why, path: None }
+}
+
+fn nothing(text: &[u8], n_folders: usize) -> String {
+    let shown = String::from_utf8_lossy(text);
+    if n_folders > 0 {
+        return format!(
+            "glob `{shown}` matches no file, only {n_folders} folders; \
+             end the pattern with `/` to get folders"
+        );
+    }
+    if text.starts_with(b"~") {
+        return format!("glob `{shown}` matches nothing; `~` is not expanded, write the path out");
+    }
+    format!("glob `{shown}` matches nothing")
+}
+
+struct Exclude {
+    pattern: Pattern,
+    /// Written with `./`: counts from the working folder.
+    from_workdir: bool,
+}
+
+impl Exclude {
+    fn new(mut pattern: Pattern) -> Exclude {
+        let dot = Component::Literal(b".".to_vec());
+        let from_workdir = !pattern.absolute && pattern.components.first() == Some(&dot);
+        pattern.components.retain(|component| *component != dot);
+        Exclude { pattern, from_workdir }
+    }
+
+    fn matches(&self, path: &[u8], is_folder: bool) -> bool {
+        if self.pattern.folders && !is_folder {
+            return false;
         }
-        Part::Like { matcher, hidden } => {
-            for (name, is_folder, _) in entries(folder, walk) {
-                let matches =
-                    (*hidden || name[0] != b'.') && matcher.is_match(OsStr::from_bytes(&name));
-                if !matches {
-                    continue;
-                }
-                let shown = joined(shown, &name);
+        let absolute = path.starts_with(b"/");
+        let parts = path.split(|b| *b == b'/').filter(|name| !name.is_empty() && *name != b".");
+        let names: Vec<&[u8]> = parts.collect();
+        let components = &self.pattern.components;
+        if self.pattern.absolute || self.from_workdir {
+            return absolute == self.pattern.absolute && pattern::matches_path(components, &names);
+        }
+        (0..names.len()).any(|start| pattern::matches_path(components, &names[start..]))
+    }
+}
+
+struct Walk<'a> {
+    workdir: &'a Path,
+    excluded: Vec<Exclude>,
+    found: Vec<Vec<u8>>,
+    unreadable: Vec<String>,
+    n_unreadable: usize,
+    /// Folders that matched a pattern for files.
+    n_folders: usize,
+}
+
+/// What a folder holds.
+struct Entry {
+    name: Vec<u8>,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Folder,
+    /// A symbolic link; where it leads is looked up only when it matters.
+    Link,
+    Other,
+}
+
+impl Walk<'_> {
+    fn run(&mut self, pattern: &Pattern) {
+        let start = if pattern.absolute { b"/".as_slice() } else { b"" };
+        self.descend(start, &pattern.components, pattern.folders);
+    }
+
+    /// Finds what matches `components` below `dir`, which is as the pattern writes it.
+    fn descend(&mut self, dir: &[u8], components: &[Component], folders: bool) {
+        let Some((first, rest)) = components.split_first() else {
+            // The pattern is `/` alone.
+            self.end(dir.to_vec(), Kind::Folder, folders);
+            return;
+        };
+        match first {
+            Component::Literal(name) => {
+                let path = join(dir, name);
                 if rest.is_empty() {
-                    walk.found.insert(shown);
-                } else if is_folder {
-                    descend(&folder.join(OsStr::from_bytes(&name)), &shown, rest, walk);
+                    if let Ok(metadata) = self.resolve(&path).symlink_metadata() {
+                        self.end(path, kind_of(metadata.file_type()), folders);
+                    }
+                } else {
+                    self.descend(&path, rest, folders);
                 }
             }
+            Component::Wild(_) => {
+                let entries = self.entries(dir);
+                self.choose(dir, &entries, first, rest, folders);
+            }
+            Component::AnyFolders => self.any_folders(dir, rest, folders),
         }
-        Part::AnyDepth => {
-            // No folder at all is a depth too.
-            descend(folder, shown, rest, walk);
-            for (name, is_folder, is_link) in entries(folder, walk) {
-                if name[0] == b'.' {
-                    continue;
+    }
+
+    /// Follows the entries that match one component.
+    fn choose(
+        &mut self,
+        dir: &[u8],
+        entries: &[Entry],
+        component: &Component,
+        rest: &[Component],
+        folders: bool,
+    ) {
+        for entry in entries.iter().filter(|entry| component.matches(&entry.name, false)) {
+            let path = join(dir, &entry.name);
+            if rest.is_empty() {
+                self.end(path, entry.kind, folders);
+            } else if self.is_folder(&path, entry.kind) && !self.is_excluded(&path, true) {
+                self.descend(&path, rest, folders);
+            }
+        }
+    }
+
+    fn any_folders(&mut self, top: &[u8], rest: &[Component], folders: bool) {
+        // A stack of its own: folders may be nested deeper than calls should be.
+        let mut stack = vec![top.to_vec()];
+        while let Some(dir) = stack.pop() {
+            let entries = self.entries(&dir);
+            match rest.split_first() {
+                Some((next @ Component::Wild(_), after)) => {
+                    self.choose(&dir, &entries, next, after, folders);
                 }
-                let shown = joined(shown, &name);
-                if is_folder && !is_link {
-                    descend(&folder.join(OsStr::from_bytes(&name)), &shown, parts, walk);
-                } else if rest.is_empty() {
-                    walk.found.insert(shown);
+                _ => self.descend(&dir, rest, folders),
+            }
+            for entry in &entries {
+                if entry.kind == Kind::Folder && Component::AnyFolders.matches(&entry.name, false) {
+                    let path = join(&dir, &entry.name);
+                    if !self.is_excluded(&path, true) {
+                        stack.push(path);
+                    }
                 }
             }
         }
     }
+
+    /// Takes a path that matches the whole pattern, if it is of the right kind.
+    fn end(&mut self, mut path: Vec<u8>, kind: Kind, folders: bool) {
+        let is_folder = self.is_folder(&path, kind);
+        if self.is_excluded(&path, is_folder) {
+            return;
+        }
+        match (is_folder, folders) {
+            (true, true) => {
+                if !path.ends_with(b"/") {
+                    path.push(b'/');
+                }
+                self.found.push(path);
+            }
+            (false, false) => self.found.push(path),
+            (true, false) => self.n_folders += 1,
+            (false, true) => {}
+        }
+    }
+
+    fn is_folder(&self, path: &[u8], kind: Kind) -> bool {
+        match kind {
+            Kind::Folder => true,
+            Kind::Other => false,
+            Kind::Link => self.resolve(path).metadata().is_ok_and(|m| m.is_dir()),
+        }
+    }
+
+    fn is_excluded(&self, path: &[u8], is_folder: bool) -> bool {
+        self.excluded.iter().any(|exclude| exclude.matches(path, is_folder))
+    }
+
+    fn resolve(&self, path: &[u8]) -> std::path::PathBuf {
+        self.workdir.join(OsStr::from_bytes(path))
+    }
+
+    fn entries(&mut self, dir: &[u8]) -> Vec<Entry> {
+        let path = self.resolve(dir);
+        let mut entries = Vec::new();
+        let listed = std::fs::read_dir(&path).and_then(|listing| {
+            for entry in listing {
+                let entry = entry?;
+                let kind = entry.file_type().map_or(Kind::Other, kind_of);
+                entries.push(Entry { name: entry.file_name().into_vec(), kind });
+            }
+            Ok(())
+        });
+        match listed {
+            Ok(()) => {}
+            // It is not there, or went away: nothing matches in it.
+            Err(e) if matches!(e.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {}
+            Err(e) => {
+                self.n_unreadable += 1;
+                if self.unreadable.len() < FOLDER_WARNINGS {
+                    let why = io_why(&e);
+                    self.unreadable.push(format!("cannot look into `{}`: {why}", path.display()));
+                }
+            }
+        }
+        entries
+    }
+
+    fn folder_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.unreadable);
+        let more = self.n_unreadable.saturating_sub(warnings.len());
+        if more > 0 {
+            warnings.push(format!("cannot look into {more} more folders"));
+        }
+        warnings
+    }
 }
 
-fn joined(shown: &[u8], name: &[u8]) -> Vec<u8> {
-    let mut path = shown.to_vec();
-    if !path.is_empty() && path.last() != Some(&b'/') {
+fn kind_of(file_type: std::fs::FileType) -> Kind {
+    if file_type.is_dir() {
+        Kind::Folder
+    } else if file_type.is_symlink() {
+        Kind::Link
+    } else {
+        Kind::Other
+    }
+}
+
+fn join(dir: &[u8], name: &[u8]) -> Vec<u8> {
+    let mut path = Vec::with_capacity(dir.len() + name.len() + 1);
+    path.extend_from_slice(dir);
+    if !dir.is_empty() && !dir.ends_with(b"/") {
         path.push(b'/');
     }
     path.extend_from_slice(name);
     path
-}
-
-/// Names in a folder, whether each leads to a folder, and whether it is a symbolic link.
-fn entries(folder: &Path, walk: &mut Walk) -> Vec<(Vec<u8>, bool, bool)> {
-    let listing = match std::fs::read_dir(folder) {
-        Ok(listing) => listing,
-        Err(e) => {
-            use std::io::ErrorKind::{NotADirectory, NotFound};
-            if !matches!(e.kind(), NotFound | NotADirectory) {
-                walk.unreadable.push(format!("`{}` ({})", folder.display(), words(&e)));
-            }
-            return Vec::new();
-        }
-    };
-    listing
-        .flatten()
-        .map(|entry| {
-            let kind = entry.file_type();
-            let is_link = kind.as_ref().is_ok_and(|k| k.is_symlink());
-            let is_folder =
-                if is_link { entry.path().is_dir() } else { kind.is_ok_and(|k| k.is_dir()) };
-            (entry.file_name().into_vec(), is_folder, is_link)
-        })
-        .collect()
-}
-
-/// One pattern of `exclude`: with a slash it is held against the whole path, without one
-/// against the name and every folder on the way.
-struct Excluder {
-    matcher: GlobMatcher,
-    whole: bool,
-}
-
-fn excluder(text: &str) -> Result<Excluder, SourceError> {
-    Ok(Excluder { matcher: matcher(text.trim_end_matches('/'))?, whole: text.contains('/') })
-}
-
-impl Excluder {
-    fn matches(&self, path: &[u8]) -> bool {
-        if self.whole {
-            return self.matcher.is_match(OsStr::from_bytes(path));
-        }
-        let mut names = path.split(|b| *b == b'/');
-        names.any(|name| self.matcher.is_match(OsStr::from_bytes(name)))
-    }
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod exec;
+mod inputs;
 mod template;
 mod tidy;
 mod tui;
