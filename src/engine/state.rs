@@ -192,10 +192,10 @@ impl State {
                     frozen_before: Duration::ZERO,
                 });
             }
-            Event::AttemptEnded { attempt, outcome, reason, .. } => {
-                if self.attempt(attempt.job).is_some_and(|a| a.id == *attempt) {
-                    self.attempt_ended(attempt.job, *outcome, *reason);
-                }
+            Event::AttemptEnded { attempt, outcome, reason, .. }
+                if self.attempt(attempt.job).is_some_and(|a| a.id == *attempt) =>
+            {
+                self.attempt_ended(attempt.job, *outcome, *reason);
             }
             Event::AttemptStarted { attempt, .. }
             | Event::AttemptStopping { attempt, .. }
