@@ -4,6 +4,7 @@ pub mod dry_run;
 pub mod failure;
 pub mod run;
 pub mod schema;
+pub mod screen;
 use clap::Parser;
 use std::process::ExitCode;
 

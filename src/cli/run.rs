@@ -11,6 +11,7 @@ use crate::plan::inputs::Source;
 use crate::report::{self, PlainOptions};
 use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
 use crate::supervisor::{Front, Setup, supervise};
+use crate::tui::{self, TuiError, TuiOptions};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -229,8 +230,10 @@ fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i
         .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
     write_private(&folder.dir.join(ORDER), &order)?;
     let mut supervisor = start_supervisor(folder)?;
-    let _ = (&mut supervisor, client::connect(&folder.socket, Role::Owner));
-    Ok(0)
+    let shown = client::connect(&folder.socket, Role::Owner)
+        .map_err(TuiError::from)
+        .and_then(|client| tui::run(client, TuiOptions { hold_at_end: true, theme: None }));
+    super::screen::after(shown, &mut supervisor, folder)
 }
 
 fn start_supervisor(folder: &RunFolder) -> Result<Child, Failure> {

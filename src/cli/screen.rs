@@ -40,6 +40,11 @@ pub fn after(
                 folder.dir.join("output").display()
             )))
         }
+        Ok(Ended::Signal { exit_code, .. }) => {
+            // It was told to stop; the jobs are gone when it is.
+            let _it_ends_by_itself = supervisor.wait();
+            Ok(exit_code)
+        }
         Err(error) => {
             // The supervisor stops the run when its screen is gone.
             let _it_ends_by_itself = supervisor.wait();
