@@ -4,12 +4,15 @@ use super::update::Msg;
 use crate::control::client::Receiver;
 use crate::control::proto::ToClient;
 use crossterm::event::{self, Event};
-use nix::sys::signal::{SigSet, Signal};
-use nix::sys::signalfd::{SfdFlags, SignalFd};
+use nix::fcntl::OFlag;
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, kill, sigaction};
+use nix::unistd::{Pid, pipe2};
 use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
-use std::io;
+use std::io::{self, Read};
+use std::os::fd::IntoRawFd;
+use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
 use std::time::Duration;
@@ -25,29 +28,78 @@ const SIGNALS: [Signal; 7] = [
     Signal::SIGWINCH,
 ];
 
-/// The signals of [`SIGNALS`], blocked in this thread and in those that it starts.
+/// Where the handler writes the number of each signal; -1 while nobody listens.
+static WAKE: AtomicI32 = AtomicI32::new(-1);
+
+/// Handlers for [`SIGNALS`]; what was there before comes back when this is dropped.
+///
+/// Handlers rather than a blocked mask: a mask holds for one thread, and a signal would reach
+/// any other thread of this process.
 pub struct Signals {
-    fd: SignalFd,
+    before: Vec<(Signal, SigAction)>,
 }
 
 impl Signals {
-    /// Blocks the signals; from now on they wait to be read.
-    pub fn block() -> io::Result<Signals> {
-        let mask: SigSet = SIGNALS.into_iter().collect();
-        mask.thread_block()?;
-        Ok(Signals { fd: SignalFd::with_flags(&mask, SfdFlags::SFD_CLOEXEC)? })
-    }
-
-    /// Reads them on a thread of its own.
-    pub fn read_into(self, to: SyncSender<Msg>) -> io::Result<()> {
+    /// Installs the handlers, and a thread that passes on what they note.
+    pub fn read_into(to: SyncSender<Msg>) -> io::Result<Signals> {
+        let (from_handler, to_reader) = pipe2(OFlag::O_CLOEXEC)?;
+        rustix::io::ioctl_fionbio(&to_reader, true)?;
+        let mut before = Vec::new();
+        WAKE.store(to_reader.into_raw_fd(), Ordering::SeqCst);
+        for signal in SIGNALS {
+            before.push((signal, handle(signal, SigHandler::Handler(note))?));
+        }
+        let mut from_handler = File::from(from_handler);
         spawn("tui-signals", move || {
-            while let Ok(Some(info)) = self.fd.read_signal() {
-                if to.send(Msg::Signal(info.ssi_signo.cast_signed())).is_err() {
+            let mut byte = [0];
+            while from_handler.read_exact(&mut byte).is_ok() {
+                if to.send(Msg::Signal(i32::from(byte[0]))).is_err() {
                     return;
                 }
             }
-        })
+        })?;
+        Ok(Signals { before })
     }
+}
+
+impl Drop for Signals {
+    fn drop(&mut self) {
+        for (signal, action) in &self.before {
+            // SAFETY: the action was in force before and is put back as it was.
+            let _ = unsafe { sigaction(*signal, action) };
+        }
+    }
+}
+
+fn handle(signal: Signal, handler: SigHandler) -> nix::Result<SigAction> {
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: `note` does only what signal-safety(7) allows.
+    unsafe { sigaction(signal, &action) }
+}
+
+extern "C" fn note(signal: libc::c_int) {
+    let byte = signal as u8;
+    // SAFETY: errno is this thread's own; write(2) is async-signal-safe, the descriptor stays
+    // open for the life of the process, and a full pipe only loses a signal that is told twice.
+    unsafe {
+        let errno = *libc::__errno_location();
+        let fd = WAKE.load(Ordering::SeqCst);
+        libc::write(fd, (&raw const byte).cast(), 1);
+        *libc::__errno_location() = errno;
+    }
+}
+
+/// Stops the whole foreground job as Ctrl-Z does, and returns when it is continued.
+///
+/// The whole job, not this process alone: whoever waits for us (a script, a make) would
+/// otherwise keep the terminal, and the shell would not come back.
+pub fn stop_this_job() {
+    let Ok(ours) = handle(Signal::SIGTSTP, SigHandler::SigDfl) else { return };
+    // It reaches this thread before the call returns: signal(7) delivers to the main thread
+    // first when that does not block the signal.
+    let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
+    // SAFETY: the action was in force before and is put back as it was.
+    let _ = unsafe { sigaction(Signal::SIGTSTP, &ours) };
 }
 
 /// Reads keys on a thread of its own, and says when the terminal is gone.

@@ -74,17 +74,15 @@ const FRAME: Duration = Duration::from_millis(83);
 /// Time between looks at the clock while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
 
-/// Shows a run until it has ended or the person leaves. Call it on the main thread, before
-/// other threads are started: it blocks the signals that it handles.
+/// Shows a run until it has ended or the person leaves. Call it on the main thread.
 ///
 /// # Errors
 /// When there is no terminal to show it on, or the connection broke at the start.
 pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<Ended, TuiError> {
     let (mut sender, receiver, info) = client;
-    let signals = events::Signals::block().map_err(TuiError::Start)?;
     let (to_loop, messages) = mpsc::sync_channel(256);
     let screen = Screen::enter().map_err(TuiError::Terminal)?;
-    signals.read_into(to_loop.clone()).map_err(TuiError::Start)?;
+    let _until_the_end = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
     events::read_keys_into(to_loop.clone()).map_err(TuiError::Start)?;
     events::receive_into(to_loop, receiver).map_err(TuiError::Start)?;
     sender.send(&ToServer::Subscribe { snapshots: true, events: false })?;

@@ -1,8 +1,6 @@
 //! The terminal: taken over at the start, given back as it was however this ends.
 
 use crossterm::{cursor, event, execute, terminal};
-use nix::sys::signal::{SigSet, Signal, kill};
-use nix::unistd::Pid;
 use ratatui::Terminal;
 use ratatui::backend::CrosstermBackend;
 use ratatui::buffer::Buffer;
@@ -111,7 +109,7 @@ impl Screen {
     /// When the terminal is gone.
     pub fn suspend(&mut self) -> io::Result<()> {
         give_back();
-        stop_this_job();
+        super::events::stop_this_job();
         self.forget()
     }
 }
@@ -146,16 +144,4 @@ fn give_back_on_panic() {
         give_back();
         before(info);
     }));
-}
-
-/// Stops the whole foreground job, not this process alone: whoever waits for us (a script, a
-/// make) would otherwise keep the terminal, and the shell would not come back.
-fn stop_this_job() {
-    let mut tstp = SigSet::empty();
-    tstp.add(Signal::SIGTSTP);
-    // It is blocked everywhere for the signal reader; only this thread lets it through, so it
-    // is this call that stops, and returns when the job is continued.
-    let _ = tstp.thread_unblock();
-    let _ = kill(Pid::from_raw(0), Signal::SIGTSTP);
-    let _ = tstp.thread_block();
 }

@@ -457,7 +457,7 @@ mod planted {
             use crate::control::*;
             use crate::engine::Engine;";
         assert_eq!(found(direction, "src/tui/mod.rs", text), [2, 3, 4]);
-        assert_eq!(found(direction, "src/supervisor/mod.rs", text), []);
+        assert_eq!(found(direction, "src/supervisor/mod.rs", text), [0_usize; 0]);
         assert_eq!(found(direction, "src/attic/mod.rs", text), [1]);
         assert_eq!(found(direction, "src/main.rs", "fn main() { ganger::engine::x() }"), [1]);
     }
@@ -472,7 +472,7 @@ mod planted {
             use rustix as r;
             fn g() { std::fsx(); libc::getpid(); }";
         assert_eq!(found(purity, "src/plan/x.rs", text), [2, 3, 4, 5, 6, 7]);
-        assert_eq!(found(purity, "src/exec/x.rs", text), []);
+        assert_eq!(found(purity, "src/exec/x.rs", text), [0_usize; 0]);
     }
 
     #[test]
@@ -486,7 +486,7 @@ mod planted {
             #[cfg(test)] fn k() { Instant::now(); }
             fn l() { Instant::now(); }";
         assert_eq!(found(clocks, "src/exec/x.rs", text), [2, 4, 5, 6, 8]);
-        assert_eq!(found(clocks, "src/clock.rs", text), []);
+        assert_eq!(found(clocks, "src/clock.rs", text), [0_usize; 0]);
     }
 
     #[test]
