@@ -2,7 +2,9 @@
 
 use super::Supervisor;
 use super::launch::{Place, command};
+use crate::control::proto::ToClient;
 use crate::control::runs::EndedInfo;
+use crate::control::server::IN_PROCESS;
 use crate::engine::JobState;
 use crate::model::report::{CommandText, JobReport, REPORT_VERSION, RunReport, UnreadTask};
 use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
@@ -23,6 +25,12 @@ impl Supervisor {
         if self.clients.want_snapshots() {
             self.publish();
         }
+        // A front end in this process has nothing to wait for after that; a screen may stay.
+        let bye = ToClient::Bye {
+            exit_code: self.exit_code.unwrap_or(exit_code),
+            trouble: self.trouble.clone(),
+        };
+        self.clients.send(IN_PROCESS, &bye);
     }
 
     fn write_report(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {

@@ -91,12 +91,13 @@ enum Message {
     Signal(i32),
 }
 
-/// Whether the run's own screen is there.
+/// Whether the run's own front end is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Screen {
-    None,
+enum Owner {
+    /// In this very process.
+    Within,
     AwaitedUntil(Mono),
-    Present,
+    Connected,
     Gone,
 }
 
@@ -115,7 +116,7 @@ struct Supervisor {
     publisher: Publisher,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
-    screen: Screen,
+    owner: Owner,
     /// SIGINT and SIGTERM so far.
     n_interrupts: u32,
     report: Option<ReportTarget>,
@@ -215,13 +216,13 @@ fn start(
     )
     .map_err(SuperviseError::io("start the probe"))?;
     let mut clients = Clients::new();
-    let (screen, from, ready) = match setup.front {
+    let (owner, from, ready) = match setup.front {
         Front::InProcess { to, from } => {
             clients.add_in_process(to);
-            (Screen::None, Some(from), None)
+            (Owner::Within, Some(from), None)
         }
         Front::Screen { ready } => {
-            (Screen::AwaitedUntil(clock::mono() + SCREEN_PATIENCE), None, Some(ready))
+            (Owner::AwaitedUntil(clock::mono() + SCREEN_PATIENCE), None, Some(ready))
         }
     };
     let supervisor = Supervisor {
@@ -236,7 +237,7 @@ fn start(
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
         info: Arc::clone(info),
         queue: queue.clone(),
-        screen,
+        owner,
         n_interrupts: 0,
         report: setup.report,
         folder: setup.folder,
@@ -306,13 +307,13 @@ async fn forward_front(mut from: mpsc::UnboundedReceiver<ToServer>, queue: mpsc:
 }
 
 impl Supervisor {
-    /// Works until the run has ended and nobody needs it any more; returns the exit code.
+    /// Works until the run has ended and its front end has seen enough; returns the exit code.
     async fn work(&mut self, messages: &mut mpsc::Receiver<Message>) -> i32 {
         self.begin();
         let mut batch = Vec::with_capacity(BATCH);
         loop {
             if let Some(code) = self.exit_code
-                && !matches!(self.screen, Screen::Present | Screen::AwaitedUntil(_))
+                && self.owner == Owner::Gone
             {
                 return code;
             }
@@ -349,8 +350,8 @@ impl Supervisor {
     }
 
     fn next_wake(&self) -> Option<Mono> {
-        let awaited = match self.screen {
-            Screen::AwaitedUntil(at) => Some(at),
+        let awaited = match self.owner {
+            Owner::AwaitedUntil(at) => Some(at),
             _ => None,
         };
         let publish = if self.clients.want_snapshots() { self.publisher.due() } else { None };
@@ -362,8 +363,8 @@ impl Supervisor {
         if self.engine.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Tick);
         }
-        if matches!(self.screen, Screen::AwaitedUntil(at) if at <= now.mono) {
-            self.lose_screen();
+        if matches!(self.owner, Owner::AwaitedUntil(at) if at <= now.mono) {
+            self.lose_owner();
         }
         if self.clients.want_snapshots() && self.publisher.due().is_some_and(|at| at <= now.mono) {
             self.publish();
@@ -384,7 +385,7 @@ impl Supervisor {
             Message::Expanded(expanded) => self.expanded(*expanded),
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
-            Message::FrontGone => self.stop(Requester::Ganger, StopHow::Stop),
+            Message::FrontGone => self.lose_owner(),
             Message::Signal(number) => self.signalled(number),
         }
     }
@@ -439,13 +440,13 @@ impl Supervisor {
     fn signalled(&mut self, number: i32) {
         self.n_interrupts += 1;
         let how = match (number, self.n_interrupts) {
-            (libc::SIGINT, 1) if self.screen == Screen::None => StopHow::Drain,
+            (libc::SIGINT, 1) if self.owner == Owner::Within => StopHow::Drain,
             (libc::SIGINT, 1 | 2) | (_, 1) => StopHow::Stop,
             _ => StopHow::Kill,
         };
         if self.exit_code.is_some() {
-            // The run has ended; only its screen is still looking.
-            self.screen = Screen::Gone;
+            // The run has ended; only its front end is still looking or printing.
+            self.owner = Owner::Gone;
             return;
         }
         self.publisher.notice(match how {
@@ -470,22 +471,22 @@ impl Supervisor {
         match from {
             FromClient::Joined { client, role, lines } => {
                 if role == Role::Owner {
-                    self.screen = Screen::Present;
+                    self.owner = Owner::Connected;
                 }
                 self.clients.join(client, role, lines);
             }
             FromClient::Left { client } => {
                 if self.clients.leave(client) == Some(Role::Owner) {
-                    self.lose_screen();
+                    self.lose_owner();
                 }
             }
             FromClient::Said { client, message } => self.said(client, message),
         }
     }
 
-    /// The run's own screen is gone: a run that nobody can see or leave is stopped.
-    fn lose_screen(&mut self) {
-        self.screen = Screen::Gone;
+    /// The run's own front end is gone: a run that nobody can see or leave is stopped.
+    fn lose_owner(&mut self) {
+        self.owner = Owner::Gone;
         self.stop(Requester::Ganger, StopHow::Stop);
     }
 
