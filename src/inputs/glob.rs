@@ -2,17 +2,21 @@
 //!
 //! `*`, `?`, `[a-z]` and `{a,b}` work inside one name, `**` stands for any number of folders, none
 //! included. Names that begin with a dot match only where the pattern writes that dot. `**` does
-//! not follow symbolic links to folders, so it always ends; other parts do. Folders match only
-//! when the pattern ends with `/`. Folders outside the part without special characters that the
+//! not follow symbolic links to folders, so it always ends; other parts do. Folders match like
+//! files, but not in a pattern with `**`, which gives what they hold; a pattern that ends with
+//! `/` gives folders only. Folders outside the part without special characters that the
 //! pattern begins with are never looked at. A backslash takes the meaning off the next character;
 //! values of placeholders have none.
+//!
+//! This is not `globset`: that matches `?` and `[...]` with single bytes, takes only UTF-8
+//! patterns, and cannot tell that a whole folder is excluded before it is walked.
 //!
 //! `exclude` drops a path when a pattern of it matches the path or a folder on the way to it. A
 //! pattern that begins with `/` matches from the root, one with `./` from the working folder, any
 //! other from wherever it fits: `*.bak`, `node_modules`, `old/*.png`. Hidden names are no
 //! exception there.
 
-use super::pattern::{self, Component, Pattern};
+use super::pattern::{self, Component, Pattern, Wanted};
 use super::{Read, ReadContext, io_why, render, values_error};
 use crate::plan::inputs::{SourceError, Table, Values};
 use crate::plan::template::Template;
@@ -111,7 +115,7 @@ impl Exclude {
     }
 
     fn matches(&self, path: &[u8], is_folder: bool) -> bool {
-        if self.pattern.folders && !is_folder {
+        if self.pattern.wanted == Wanted::Folders && !is_folder {
             return false;
         }
         let absolute = path.starts_with(b"/");
@@ -152,14 +156,14 @@ enum Kind {
 impl Walk<'_> {
     fn run(&mut self, pattern: &Pattern) {
         let start = if pattern.absolute { b"/".as_slice() } else { b"" };
-        self.descend(start, &pattern.components, pattern.folders);
+        self.descend(start, &pattern.components, pattern.wanted);
     }
 
     /// Finds what matches `components` below `dir`, which is as the pattern writes it.
-    fn descend(&mut self, dir: &[u8], components: &[Component], folders: bool) {
+    fn descend(&mut self, dir: &[u8], components: &[Component], wanted: Wanted) {
         let Some((first, rest)) = components.split_first() else {
             // The pattern is `/` alone.
-            self.end(dir.to_vec(), Kind::Folder, folders);
+            self.end(dir.to_vec(), Kind::Folder, wanted);
             return;
         };
         match first {
@@ -167,17 +171,17 @@ impl Walk<'_> {
                 let path = join(dir, name);
                 if rest.is_empty() {
                     if let Ok(metadata) = self.resolve(&path).symlink_metadata() {
-                        self.end(path, kind_of(metadata.file_type()), folders);
+                        self.end(path, kind_of(metadata.file_type()), wanted);
                     }
                 } else {
-                    self.descend(&path, rest, folders);
+                    self.descend(&path, rest, wanted);
                 }
             }
             Component::Wild(_) => {
                 let entries = self.entries(dir);
-                self.choose(dir, &entries, first, rest, folders);
+                self.choose(dir, &entries, first, rest, wanted);
             }
-            Component::AnyFolders => self.any_folders(dir, rest, folders),
+            Component::AnyFolders => self.any_folders(dir, rest, wanted),
         }
     }
 
@@ -188,28 +192,28 @@ impl Walk<'_> {
         entries: &[Entry],
         component: &Component,
         rest: &[Component],
-        folders: bool,
+        wanted: Wanted,
     ) {
         for entry in entries.iter().filter(|entry| component.matches(&entry.name, false)) {
             let path = join(dir, &entry.name);
             if rest.is_empty() {
-                self.end(path, entry.kind, folders);
+                self.end(path, entry.kind, wanted);
             } else if self.is_folder(&path, entry.kind) && !self.is_excluded(&path, true) {
-                self.descend(&path, rest, folders);
+                self.descend(&path, rest, wanted);
             }
         }
     }
 
-    fn any_folders(&mut self, top: &[u8], rest: &[Component], folders: bool) {
+    fn any_folders(&mut self, top: &[u8], rest: &[Component], wanted: Wanted) {
         // A stack of its own: folders may be nested deeper than calls should be.
         let mut stack = vec![top.to_vec()];
         while let Some(dir) = stack.pop() {
             let entries = self.entries(&dir);
             match rest.split_first() {
                 Some((next @ Component::Wild(_), after)) => {
-                    self.choose(&dir, &entries, next, after, folders);
+                    self.choose(&dir, &entries, next, after, wanted);
                 }
-                _ => self.descend(&dir, rest, folders),
+                _ => self.descend(&dir, rest, wanted),
             }
             for entry in &entries {
                 if entry.kind == Kind::Folder && Component::AnyFolders.matches(&entry.name, false) {
@@ -223,21 +227,17 @@ impl Walk<'_> {
     }
 
     /// Takes a path that matches the whole pattern, if it is of the right kind.
-    fn end(&mut self, mut path: Vec<u8>, kind: Kind, folders: bool) {
+    fn end(&mut self, path: Vec<u8>, kind: Kind, wanted: Wanted) {
         let is_folder = self.is_folder(&path, kind);
         if self.is_excluded(&path, is_folder) {
             return;
         }
-        match (is_folder, folders) {
-            (true, true) => {
-                if !path.ends_with(b"/") {
-                    path.push(b'/');
-                }
+        match (is_folder, wanted) {
+            (_, Wanted::All) | (true, Wanted::Folders) | (false, Wanted::Files) => {
                 self.found.push(path);
             }
-            (false, false) => self.found.push(path),
-            (true, false) => self.n_folders += 1,
-            (false, true) => {}
+            (true, Wanted::Files) => self.n_folders += 1,
+            (false, Wanted::Folders) => {}
         }
     }
 

@@ -11,8 +11,17 @@ pub(super) struct Pattern {
     /// Begins with `/`.
     pub absolute: bool,
     pub components: Vec<Component>,
-    /// Ends with `/`: only folders match.
-    pub folders: bool,
+    pub wanted: Wanted,
+}
+
+/// What a pattern gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wanted {
+    All,
+    /// It holds `**`: folders count for what they hold.
+    Files,
+    /// It ends with `/`.
+    Folders,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,12 +143,18 @@ fn parse_one(text: &[u8]) -> Pattern {
             component => components.push(component),
         }
     }
-    let folders = text.ends_with(b"/");
+    let wanted = if text.ends_with(b"/") {
+        Wanted::Folders
+    } else if components.contains(&Component::AnyFolders) {
+        Wanted::Files
+    } else {
+        Wanted::All
+    };
     if components.last() == Some(&Component::AnyFolders) {
         // `a/**` is everything below `a`.
         components.push(Component::Wild(vec![Token::Star]));
     }
-    Pattern { absolute: text.starts_with(b"/"), components, folders }
+    Pattern { absolute: text.starts_with(b"/"), components, wanted }
 }
 
 fn component(part: &[u8]) -> Component {
