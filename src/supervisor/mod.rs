@@ -449,15 +449,6 @@ impl Supervisor {
             self.owner = Owner::Gone;
             return;
         }
-        self.publisher.notice(match how {
-            StopHow::Drain => {
-                "draining: running jobs end by themselves; Ctrl-C again stops them".to_owned()
-            }
-            StopHow::Stop => {
-                "stopping: running jobs are asked to end; once more kills them".to_owned()
-            }
-            StopHow::Kill => "killing everything".to_owned(),
-        });
         self.stop(Requester::Signal { signal: number }, how);
     }
 
