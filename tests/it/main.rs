@@ -5,6 +5,7 @@
 
 mod exec;
 mod inputs;
+mod run;
 mod template;
 mod tidy;
 mod tui;
