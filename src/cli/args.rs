@@ -1,68 +1,272 @@
-//! The command line.
+//! What may stand on the command line. `docs/cli.md` describes the same; a test compares them.
 
+use crate::model::{JobRef, signal_number};
 use crate::report::OutputMode;
-use clap::Parser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-#[derive(Parser)]
+/// Run a task file on a pool of workers, watch it live and steer it.
+#[derive(Debug, Parser)]
+#[command(name = "ganger", version, max_term_width = 100, disable_help_subcommand = true)]
+#[command(after_help = "Exit codes: 0 all succeeded or up to date, 1 some job failed, 2 usage or \
+    invalid task file, 3 ganger itself failed, 130/143 ended by INT/TERM.")]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
 }
 
-#[derive(clap::Subcommand)]
+#[derive(Debug, Subcommand)]
 pub enum Verb {
+    /// Run a task file
     Run(RunArgs),
+    /// Report every problem of a task file, without running it
     Check(CheckArgs),
+    /// Print the JSON Schema of task files, for editors
     Schema,
-    #[command(name = "__supervise", hide = true)]
-    Supervise {
-        id: String,
+    /// List runs
+    Ls(LsArgs),
+    /// Show where a run stands
+    Status(StatusArgs),
+    /// Change the number of workers of a pool
+    Scale(ScaleArgs),
+    /// Pause the run, a pool, or jobs: nothing starts, what runs is frozen
+    Pause(PauseArgs),
+    /// Let a paused run, pool or job go on
+    Continue(PauseArgs),
+    /// End jobs with everything they started
+    Kill(KillArgs),
+    /// Queue ended jobs again that did not end well
+    Retry(RetryArgs),
+    /// End a run
+    Stop(StopArgs),
+    /// Print the output of a job
+    Logs(LogsArgs),
+    /// Say why a job is not running, or what it is doing
+    Why(WhyArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// bash, elvish, fish, powershell or zsh
+        shell: clap_complete::Shell,
     },
+    /// Print the manual page
+    Man,
+    /// The supervisor of a run with a screen
+    #[command(name = "__supervise", hide = true)]
+    Supervise { id: String },
 }
 
-#[derive(clap::Args)]
+#[derive(Debug, Args)]
 pub struct RunArgs {
+    /// The task file; `-` reads it from standard input
     pub file: PathBuf,
+    /// Run only these tasks and what they need
+    #[arg(value_name = "TASK")]
     pub tasks: Vec<String>,
-    #[arg(short, long)]
+    /// Workers of the default pool, in place of `workers`: N, N% of the CPUs, or auto
+    #[arg(short, long, value_name = "N|N%|auto")]
     pub jobs: Option<String>,
-    #[arg(long, value_parser = pair)]
+    /// Set one of the file's `vars`; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub set: Vec<(String, String)>,
+    /// Print the jobs and their commands, run nothing
     #[arg(long)]
     pub dry_run: bool,
-    #[arg(long)]
+    /// Plain text instead of the screen
+    #[arg(long, conflicts_with = "json")]
     pub plain: bool,
-    #[arg(long)]
+    /// One event a line, as JSON, instead of the screen
+    #[arg(long, conflicts_with = "output")]
     pub json: bool,
-    #[arg(long, value_parser = mode)]
+    /// How the output of jobs is printed; implies --plain
+    #[arg(long, value_name = "HOW", value_parser = output_mode())]
     pub output: Option<OutputMode>,
-    #[arg(long)]
+    /// Write one JSON document about the run and its jobs at the end; `-`: to standard output
+    #[arg(long, value_name = "FILE")]
     pub report: Option<OsString>,
+    /// Leave the screen as soon as the run has ended
     #[arg(long)]
     pub no_hold: bool,
-    #[arg(long)]
+    /// Colours of the screen
+    #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
 }
 
-fn pair(s: &str) -> Result<(String, String), String> {
-    s.split_once('=').map(|(a, b)| (a.to_owned(), b.to_owned())).ok_or("NAME=VALUE".to_owned())
-}
-fn mode(s: &str) -> Result<OutputMode, String> {
-    Ok(match s {
-        "none" => OutputMode::Nothing,
-        "tagged" => OutputMode::Tagged,
-        "failed" => OutputMode::Failed,
-        _ => OutputMode::Grouped,
-    })
-}
-
-#[derive(clap::Args)]
+#[derive(Debug, Args)]
 pub struct CheckArgs {
+    /// The task file; `-` reads it from standard input
     pub file: PathBuf,
-    #[arg(long, value_parser = pair)]
+    /// Set one of the file's `vars`; may be given again
+    #[arg(long, value_name = "NAME=VALUE", value_parser = name_and_value)]
     pub set: Vec<(String, String)>,
+    /// As JSON
     #[arg(long)]
     pub json: bool,
 }
+
+#[derive(Debug, Args)]
+pub struct LsArgs {
+    /// Also list runs that have ended
+    #[arg(short, long)]
+    pub all: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct StatusArgs {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    pub run: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which run a verb is about.
+#[derive(Debug, Args)]
+pub struct RunChoice {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    #[arg(short, long, value_name = "RUN")]
+    pub run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct ScaleArgs {
+    /// Workers: N, or +N more, or -N fewer
+    #[arg(value_name = "N|+N|-N", allow_hyphen_values = true)]
+    pub size: ScaleTo,
+    /// The pool; `default` unless given
+    #[arg(short, long)]
+    pub pool: Option<String>,
+    /// Stop running attempts beyond the new size instead of letting them end
+    #[arg(long)]
+    pub now: bool,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct PauseArgs {
+    /// Jobs such as `17` or `resize:3`; without any: the whole run
+    #[arg(value_name = "JOB")]
+    pub jobs: Vec<JobRef>,
+    /// A pool instead
+    #[arg(short, long, conflicts_with = "jobs")]
+    pub pool: Option<String>,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct KillArgs {
+    /// Jobs such as `17` or `resize:3`
+    #[arg(value_name = "JOB", required = true)]
+    pub jobs: Vec<JobRef>,
+    /// KILL at once, without asking first
+    #[arg(long, conflicts_with = "signal")]
+    pub now: bool,
+    /// Only send this signal, such as USR1, to everything of the job
+    #[arg(short, long, value_parser = signal)]
+    pub signal: Option<i32>,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct RetryArgs {
+    /// Jobs such as `17` or `resize:3`
+    #[arg(value_name = "JOB", required = true)]
+    pub jobs: Vec<JobRef>,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct StopArgs {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    pub run: Option<String>,
+    /// KILL everything at once
+    #[arg(long, conflicts_with = "drain")]
+    pub now: bool,
+    /// Start nothing more, but let running jobs end
+    #[arg(long)]
+    pub drain: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct LogsArgs {
+    /// A job such as `17` or `resize:3`; with `#2` behind it, its second attempt
+    pub job: JobRef,
+    /// Go on until the job has ended
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Only its standard output
+    #[arg(long, conflicts_with = "stderr")]
+    pub stdout: bool,
+    /// Only its standard error
+    #[arg(long)]
+    pub stderr: bool,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct WhyArgs {
+    /// A job such as `:17`, `resize:3` or `brave-otter-x7k2:17`
+    pub job: String,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+/// What follows `scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScaleTo {
+    Exactly(u32),
+    More(u32),
+    Fewer(u32),
+}
+
+impl std::str::FromStr for ScaleTo {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<ScaleTo, String> {
+        let number = |digits: &str| match digits.parse::<u32>() {
+            Ok(n) if digits.bytes().all(|b| b.is_ascii_digit()) => Ok(n),
+            _ => Err("write a number of workers such as `4`, or a change such as `+1` or `-2`"
+                .to_owned()),
+        };
+        match text.as_bytes().first() {
+            Some(b'+') => number(&text[1..]).map(ScaleTo::More),
+            Some(b'-') => number(&text[1..]).map(ScaleTo::Fewer),
+            _ => number(text).map(ScaleTo::Exactly),
+        }
+    }
+}
+
+fn name_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("write NAME=VALUE".to_owned()),
+    }
+}
+
+fn signal(text: &str) -> Result<i32, String> {
+    signal_number(text).ok_or_else(|| "no signal has this name; write TERM, SIGUSR1 or 10".into())
+}
+
+fn output_mode() -> impl TypedValueParser<Value = OutputMode> {
+    PossibleValuesParser::new(["grouped", "tagged", "failed", "none"]).map(|word| {
+        match word.as_str() {
+            "tagged" => OutputMode::Tagged,
+            "failed" => OutputMode::Failed,
+            "none" => OutputMode::Nothing,
+            _ => OutputMode::Grouped,
+        }
+    })
+}
+
+#[cfg(test)]
+#[path = "args_tests.rs"]
+mod tests;

@@ -76,6 +76,9 @@ pub struct RunRecord {
     pub boot_id: String,
     pub started_at: Wall,
     pub ended: Option<EndedInfo>,
+    /// The supervisor died, and what it left has been ended since.
+    #[serde(default)]
+    pub swept: bool,
 }
 
 /// How a run ended.
@@ -105,6 +108,8 @@ pub struct KnownRun {
     /// The run belongs to another host that shares this folder; whether it lives is unknown.
     pub elsewhere: bool,
     pub ended: Option<EndedInfo>,
+    /// Its supervisor died, and what it left has been ended since.
+    pub swept: bool,
 }
 
 impl KnownRun {
@@ -325,6 +330,7 @@ impl RunFolder {
             boot_id: here.boot_id,
             started_at,
             ended: None,
+            swept: false,
         };
         self.write(&record)
     }
@@ -336,6 +342,16 @@ impl RunFolder {
     pub fn finish(&self, ended: EndedInfo) -> Result<(), RunsError> {
         let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
         record.ended = Some(ended);
+        self.write(&record)
+    }
+
+    /// Says that what a dead supervisor left has been ended.
+    ///
+    /// # Errors
+    /// When the record cannot be read or written.
+    pub fn mark_swept(&self) -> Result<(), RunsError> {
+        let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
+        record.swept = true;
         self.write(&record)
     }
 
@@ -376,6 +392,7 @@ fn known(record: RunRecord, dir: PathBuf, here: &Here) -> KnownRun {
         alive,
         elsewhere: !same_host,
         ended: record.ended,
+        swept: record.swept,
     }
 }
 

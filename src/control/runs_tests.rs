@@ -82,6 +82,7 @@ fn a_live_run_is_meant_before_an_ended_one_with_the_same_prefix() {
         alive,
         elsewhere: false,
         ended: None,
+        swept: false,
     };
     let runs = || vec![run("brave-otter-aaaa", false), run("brave-otter-bbbb", true)];
     assert_eq!(find_named(runs(), "brave").map(|r| r.id), Ok("brave-otter-bbbb".into()));

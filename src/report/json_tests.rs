@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::each::EachMap;
 use crate::model::exec::LimitMeans;
 use crate::model::{PoolIdx, ProcRef, RunOutcome, Slot, StopReason, TaskIdx};
 use crate::report::script::{Captured, Script, at};
@@ -22,6 +23,7 @@ fn one_of_each() -> Vec<Event> {
     let exit = Exit::Signal(15);
     vec![
         Event::RunStarted { at: at(0) },
+        Event::Linked { task: TaskIdx(1), upstream: task, map: EachMap::identity(3) },
         Event::JobsAdded { task, first: JobNo(1), count: 3 },
         Event::InputsFailed { task, error: "no such file".into() },
         Event::Expanding { task },
@@ -54,6 +56,8 @@ fn one_of_each() -> Vec<Event> {
             at: at(2),
         },
         Event::JobRetrying { job, ready_at: Mono(4_000_000), by: Requester::Rule },
+        Event::BackoffOver { job },
+        Event::Unskipped { task: TaskIdx(1), upstream: task, job: None, count: 9 },
         Event::JobEnded { job, task, outcome: Outcome::TimedOut, attempts: 2, at: at(2) },
         Event::RestEnded {
             task,
@@ -86,6 +90,17 @@ fn lines() -> BTreeMap<String, Value> {
             (line["event"].as_str().unwrap().to_owned(), line)
         })
         .collect()
+}
+
+/// The names of all events, from the source: each arm ends in its name and its time.
+fn every_name() -> Vec<&'static str> {
+    let arms = include_str!("json.rs").split("(\"").skip(1).filter_map(|arm| {
+        let (name, rest) = arm.split_once('"')?;
+        (rest.starts_with(", None,") || rest.starts_with(", Some(*at),")).then_some(name)
+    });
+    let names: Vec<&str> = arms.collect();
+    assert!(names.len() > 20, "the source is not read as it is written: {names:?}");
+    names
 }
 
 #[test]
@@ -131,6 +146,9 @@ fn the_examples_in_the_docs_are_what_is_printed() {
     let printed = lines();
     for (name, line) in &printed {
         assert_eq!(documented.get(name), Some(line), "the docs should show: {line}");
+    }
+    for name in every_name() {
+        assert!(printed.contains_key(name), "`one_of_each` lacks `{name}`");
     }
     assert_eq!(documented.len(), printed.len(), "the docs show events that are never printed");
 }

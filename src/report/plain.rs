@@ -243,7 +243,9 @@ impl Plain<'_> {
     /// Whether a stream was kept by ganger and not sent to a file that the task names.
     fn is_kept(&self, part: &OutputPart) -> bool {
         let Some(path) = &part.path else { return true };
-        Path::new(OsStr::from_bytes(&path.0)).starts_with(&self.info.dir)
+        let path = Path::new(OsStr::from_bytes(&path.0));
+        // In the run's folder stands a link to a file that the task names.
+        path.starts_with(&self.info.dir) && !path.is_symlink()
     }
 
     /// Prints one stream of one attempt, from its start.

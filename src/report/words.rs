@@ -38,6 +38,25 @@ pub fn outcome(outcome: Outcome, exit: Option<Exit>) -> String {
     }
 }
 
+/// Returns a number of bytes as people read it: `512 B`, `1.5 MiB`.
+pub fn size(bytes: u64) -> String {
+    const UNITS: [&str; 5] = ["KiB", "MiB", "GiB", "TiB", "PiB"];
+    if bytes < 1024 {
+        return format!("{bytes} B");
+    }
+    let mut amount = bytes as f64 / 1024.0;
+    let mut unit = UNITS[0];
+    for next in &UNITS[1..] {
+        // What would be shown as 1024.0 is shown in the next unit.
+        if amount < 1023.95 {
+            break;
+        }
+        amount /= 1024.0;
+        unit = next;
+    }
+    format!("{amount:.1} {unit}")
+}
+
 /// Returns `1 job`, `2 jobs`.
 pub fn count(n: u32, noun: &str) -> String {
     if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
@@ -94,6 +113,19 @@ mod tests {
             (273_600_000, "3d 04h"),
         ] {
             assert_eq!(duration(Duration::from_millis(ms)), shown);
+        }
+    }
+
+    #[test]
+    fn sizes_read_well() {
+        for (bytes, shown) in [
+            (0, "0 B"),
+            (1023, "1023 B"),
+            (1024, "1.0 KiB"),
+            (1_048_575, "1.0 MiB"),
+            (3 << 30, "3.0 GiB"),
+        ] {
+            assert_eq!(size(bytes), shown);
         }
     }
 

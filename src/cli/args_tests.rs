@@ -1,0 +1,109 @@
+use super::*;
+use clap::CommandFactory;
+
+fn parse(line: &str) -> Result<Verb, String> {
+    let words = std::iter::once("ganger").chain(line.split_whitespace());
+    Cli::try_parse_from(words).map(|cli| cli.verb).map_err(|e| e.to_string())
+}
+
+#[test]
+fn the_definition_is_consistent() {
+    Cli::command().debug_assert();
+}
+
+#[test]
+fn scaling_takes_numbers_with_and_without_sign() {
+    for (line, size, now) in [
+        ("scale 4", ScaleTo::Exactly(4), false),
+        ("scale +2", ScaleTo::More(2), false),
+        ("scale -1", ScaleTo::Fewer(1), false),
+        ("scale -1 --now", ScaleTo::Fewer(1), true),
+        ("scale --now -1", ScaleTo::Fewer(1), true),
+        ("scale -r brave -2", ScaleTo::Fewer(2), false),
+    ] {
+        match parse(line) {
+            Ok(Verb::Scale(args)) => assert_eq!((args.size, args.now), (size, now), "{line}"),
+            other => panic!("{line}: {other:?}"),
+        }
+    }
+    for line in ["scale", "scale x", "scale --1", "scale +", "scale 1.5", "scale -", "scale +-1"] {
+        assert!(parse(line).is_err(), "{line}");
+    }
+}
+
+#[test]
+fn what_cannot_be_meant_is_refused() {
+    for line in [
+        "",
+        "run",
+        "run f --output some",
+        "run f --json --plain",
+        "run f --set x",
+        "run f --set =1",
+        "kill",
+        "kill 0",
+        "kill 3 --signal NOPE",
+        "kill 3 --now --signal TERM",
+        "retry",
+        "pause 3 --pool io",
+        "logs",
+        "logs 3 --stdout --stderr",
+        "stop --now --drain",
+        "completions tcsh",
+        "nonsense",
+    ] {
+        assert!(parse(line).is_err(), "`ganger {line}` was taken");
+    }
+}
+
+#[test]
+fn everything_of_the_reference_is_taken() {
+    for line in [
+        "run f.yaml a b -j 4 --set x=1 --set y==2 --dry-run",
+        "run - -j 50% --plain --output tagged --report -",
+        "run f -j auto --json --report r.json --no-hold",
+        "check f --json",
+        "schema",
+        "ls --json --all",
+        "status brave --json",
+        "scale 3 --pool io -r brave --now",
+        "pause",
+        "pause 3 :4 resize:5 -r brave",
+        "continue --pool io",
+        "kill 17 resize:3 --now",
+        "kill :17 --signal SIGUSR1",
+        "retry 1 2",
+        "stop brave --now",
+        "stop --drain",
+        "logs :17#2 -f --stderr",
+        "why :17 -r brave",
+        "completions bash",
+        "man",
+    ] {
+        assert!(parse(line).is_ok(), "`ganger {line}`: {:?}", parse(line));
+    }
+}
+
+#[test]
+fn the_docs_mention_every_verb_and_every_flag() {
+    let docs = include_str!("../../docs/cli.md");
+    for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        let name = verb.get_name();
+        let start = docs.find(&format!("\n## `ganger {name}")).unwrap_or_else(|| panic!("{name}"));
+        let section = docs[start + 4..].split("\n## ").next().unwrap_or_default();
+        for arg in verb.get_arguments().filter(|arg| arg.get_id() != "help") {
+            let shown = match arg.get_long() {
+                Some(long) => format!("--{long}"),
+                None => arg.get_id().as_str().to_uppercase(),
+            };
+            let shown = match shown.as_str() {
+                "SIZE" => "N|+N|-N".to_owned(),
+                "TASKS" => "TASK".to_owned(),
+                "JOBS" => "JOB".to_owned(),
+                _ => shown,
+            };
+            assert!(section.contains(&shown), "docs/cli.md: `{name}` does not mention {shown}");
+        }
+        assert!(section.contains("```"), "docs/cli.md: `{name}` has no example");
+    }
+}
