@@ -266,14 +266,16 @@ impl Reactor {
         let _ = epoll::add(&self.epoll, fd, data, epoll::EventFlags::IN);
     }
 
-    /// The shim has become the job, or has said why not.
-    pub(super) fn on_shim_status(&mut self, serial: u64) {
+    /// The shim has become the job, or has said why not. `has_ended`: the process is over, so
+    /// what it has not said by now it never will. The pipe need not be closed then: a process
+    /// that another thread is about to start holds a copy for a moment.
+    pub(super) fn on_shim_status(&mut self, serial: u64, has_ended: bool) {
         let Some(live) = self.live.get_mut(&serial) else { return };
         let Phase::Shim { status, program, n_bytes } = &live.phase else { return };
         let mut said = [0_u8; 1024];
         let n = match rustix::io::read(status, &mut said) {
             Ok(n) => n,
-            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) => return,
+            Err(rustix::io::Errno::AGAIN | rustix::io::Errno::INTR) if !has_ended => return,
             Err(_) => 0,
         };
         let attempt = live.attempt;

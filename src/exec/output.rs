@@ -145,10 +145,15 @@ impl Pair {
     }
 
     /// Returns the size of a stream; `None` when it is not a regular file or its file is gone.
-    pub(super) fn len(&self, stream: Stream) -> Option<u64> {
+    fn len(&self, stream: Stream) -> Option<u64> {
         let Some(sink) = self.sink(stream) else { return Some(0) };
         let meta = sink.file.metadata().ok()?;
         (meta.is_file() && meta.nlink() > 0).then_some(meta.len())
+    }
+
+    /// Returns the sizes of stdout and stderr, see [`Pair::len`].
+    pub(super) fn sizes(&self) -> [Option<u64>; 2] {
+        [self.len(Stream::Stdout), self.len(Stream::Stderr)]
     }
 
     /// Returns device and inode of the files in the run's folder.
@@ -166,7 +171,7 @@ impl Pair {
 #[derive(Debug)]
 pub(super) struct OutputStore {
     outputs: Outputs,
-    idle: HashMap<(u64, &'static str), Sink>,
+    idle: HashMap<(u64, Stream), Sink>,
 }
 
 impl OutputStore {
@@ -218,7 +223,7 @@ impl OutputStore {
     }
 
     fn open_kept(&mut self, slot_key: u64, stream: Stream) -> Result<Sink, OpenError> {
-        if let Some(sink) = self.idle.remove(&(slot_key, stream.suffix())) {
+        if let Some(sink) = self.idle.remove(&(slot_key, stream)) {
             return Ok(sink);
         }
         let name = format!("slot-{slot_key}.{}", stream.suffix());
@@ -239,14 +244,26 @@ impl OutputStore {
 
     /// Takes the files of an attempt back. `alive`: something may still write to them.
     pub(super) fn release(&mut self, attempt: AttemptId, slot_key: u64, pair: Pair, alive: bool) {
+        let sizes = pair.sizes();
+        self.release_sized(attempt, slot_key, pair, sizes, alive);
+    }
+
+    /// Like [`OutputStore::release`] when the sizes (stdout, stderr) are known already.
+    pub(super) fn release_sized(
+        &mut self,
+        attempt: AttemptId,
+        slot_key: u64,
+        pair: Pair,
+        sizes: [Option<u64>; 2],
+        alive: bool,
+    ) {
         let mut running = self.outputs.running.lock().unwrap_or_else(PoisonError::into_inner);
         running.remove(&attempt);
-        for (stream, sink) in [(Stream::Stdout, pair.stdout), (Stream::Stderr, pair.stderr)] {
+        let sinks = [(Stream::Stdout, pair.stdout), (Stream::Stderr, pair.stderr)];
+        for ((stream, sink), size) in sinks.into_iter().zip(sizes) {
             let Some(sink) = sink.filter(|sink| sink.kept) else { continue };
-            let (len, n_links) =
-                sink.file.metadata().map_or((u64::MAX, 0), |meta| (meta.len(), meta.nlink()));
-            if len == 0 && n_links > 0 && !alive {
-                self.idle.insert((slot_key, stream.suffix()), sink);
+            if size == Some(0) && !alive {
+                self.idle.insert((slot_key, stream), sink);
             } else {
                 // A file that the job itself removed cannot be renamed; nothing is lost by that.
                 let _ =

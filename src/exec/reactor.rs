@@ -7,7 +7,7 @@ use super::ReportSink;
 use super::cgroup::{Cgroups, Group};
 use super::env::ExecBuilder;
 use super::local::{Mailbox, Order, Shim};
-use super::output::{OutputStore, Outputs, Pair, Stream};
+use super::output::{OutputStore, Outputs, Pair};
 use super::procs::{Snapshot, Stat};
 use super::reap::{Ended, OwnPeak, peek, reap};
 use super::spawn::Attributes;
@@ -28,6 +28,8 @@ use std::time::Duration;
 
 /// Adopted zombies are reaped at least this often while there may be any.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a `Started` report may wait for company.
+const START_REPORT_DELAY: Duration = Duration::from_millis(2);
 /// Events taken from the kernel in one turn.
 const EVENTS_PER_TURN: usize = 128;
 
@@ -93,6 +95,14 @@ impl Live {
     pub(super) fn is_leader_dead(&self) -> bool {
         matches!(self.phase, Phase::LeaderDead | Phase::Leftovers { .. })
     }
+
+    /// Leftovers that did not go by themselves: they were sent a signal.
+    pub(super) fn n_asked_to_end(&self) -> u32 {
+        match self.phase {
+            Phase::Leftovers { n_seen, signalled: true } => n_seen,
+            _ => 0,
+        }
+    }
 }
 
 pub(super) struct Reactor {
@@ -126,6 +136,10 @@ pub(super) struct Reactor {
     pub(super) open_files_before: Option<u64>,
     own_oom_kills: Option<u64>,
     is_closing: bool,
+    /// `Started` reports that wait a moment for the end of a short attempt: the two then wake
+    /// the receiver once.
+    held: Vec<ExecReport>,
+    held_until: Mono,
 }
 
 impl Reactor {
@@ -172,6 +186,8 @@ impl Reactor {
             groups_to_remove: Vec::new(),
             open_files_before: None,
             is_closing: false,
+            held: Vec::new(),
+            held_until: Mono(0),
         })
     }
 
@@ -204,6 +220,9 @@ impl Reactor {
             self.run_watches();
             self.run_looks();
             self.poll();
+            if !self.held.is_empty() && mono() >= self.held_until {
+                self.send_held();
+            }
         }
         self.close();
     }
@@ -215,7 +234,7 @@ impl Reactor {
         let serial = token >> 2;
         match token & 3 {
             t if t == About::Leader as u64 => self.on_leader_end(serial),
-            t if t == About::ShimStatus as u64 => self.on_shim_status(serial),
+            t if t == About::ShimStatus as u64 => self.on_shim_status(serial, false),
             _ => self.on_tty(serial),
         }
     }
@@ -248,7 +267,8 @@ impl Reactor {
             self.watching.iter().filter_map(|s| Some(self.live.get(s)?.watch.as_ref()?.next));
         let look = (!self.looking.is_empty()).then_some(self.next_look);
         let poll = self.wants_poll().then_some(self.next_poll);
-        let first = sweeps.chain(watches).chain(look).chain(poll).min()?;
+        let held = (!self.held.is_empty()).then_some(self.held_until);
+        let first = sweeps.chain(watches).chain(look).chain(poll).chain(held).min()?;
         let left = first.since(mono());
         Some(rustix::event::Timespec {
             tv_sec: left.as_secs().try_into().unwrap_or(i64::MAX),
@@ -256,8 +276,19 @@ impl Reactor {
         })
     }
 
-    pub(super) fn report(&self, report: ExecReport) {
+    pub(super) fn report(&mut self, report: ExecReport) {
+        if matches!(report, ExecReport::Started { .. }) {
+            if self.held.is_empty() {
+                self.held_until = mono() + START_REPORT_DELAY;
+            }
+            return self.held.push(report);
+        }
+        self.send_held();
         (self.sink)(report);
+    }
+
+    fn send_held(&mut self) {
+        self.held.drain(..).for_each(&self.sink);
     }
 
     fn wants_poll(&self) -> bool {
@@ -282,13 +313,10 @@ impl Reactor {
 
     /// Finds out whose the adopted processes are. Costs little when there are none.
     pub(super) fn refresh_orphans(&mut self) {
-        if !self.orphans.is_empty() {
-            let claims = self.claims();
-            self.orphans.refresh(&claims);
+        if self.orphans.is_empty() {
+            return;
         }
-    }
-
-    fn claims(&self) -> Vec<Claim> {
+        let live = &self.live;
         let claim = |live: &Live| Claim {
             attempt: live.attempt,
             leader: live.leader,
@@ -296,7 +324,10 @@ impl Reactor {
             group_pids: live.group.as_ref().map(Group::pids).unwrap_or_default(),
             files: live.pair.kept_files(),
         };
-        self.live.values().map(claim).collect()
+        self.orphans.refresh(
+            |pid| live.values().any(|live| live.leader.pid == pid),
+            || live.values().map(claim).collect(),
+        );
     }
 
     fn on_tty(&mut self, serial: u64) {
@@ -309,7 +340,7 @@ impl Reactor {
     }
 
     fn on_leader_end(&mut self, serial: u64) {
-        self.on_shim_status(serial);
+        self.on_shim_status(serial, true);
         let Some(live) = self.live.get_mut(&serial) else { return };
         // The zombie would stay readable for ever.
         let _ = epoll::delete(&self.epoll, live.pidfd.as_fd());
@@ -325,8 +356,9 @@ impl Reactor {
         if self.orphans.is_empty() {
             return self.finish(serial, None);
         }
+        let attempt = live.attempt;
         self.refresh_orphans();
-        if self.keeps_leftovers(serial) {
+        if self.orphans.of(attempt).is_empty() || self.keeps_leftovers(serial) {
             return self.finish(serial, None);
         }
         self.snapshot = None;
@@ -347,8 +379,14 @@ impl Reactor {
     }
 
     /// Reports the end of a leader that `peek` or `reap` has told of.
-    pub(super) fn report_leader_end(&mut self, serial: u64, ended: Option<Ended>, leftovers: u32) {
-        let Some(live) = self.live.get(&serial) else { return };
+    /// Returns the sizes of its output.
+    fn report_leader_end(
+        &mut self,
+        serial: u64,
+        ended: Option<Ended>,
+        leftovers: u32,
+    ) -> [Option<u64>; 2] {
+        let Some(live) = self.live.get(&serial) else { return [None; 2] };
         // Without an answer somebody else of this process has reaped our child, and how it
         // ended is lost; a code that no program can return says so.
         let exit = ended.map_or(Exit::Code(-1), |ended| ended.exit);
@@ -365,6 +403,7 @@ impl Reactor {
         };
         let at = now();
         self.report(ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at });
+        [usage.stdout_bytes, usage.stderr_bytes]
     }
 
     /// Forgets an attempt: nothing of it is alive, or what is may stay.
@@ -375,9 +414,10 @@ impl Reactor {
         let (attempt, pid) = (live.attempt, live.leader.pid);
         let is_reported = matches!(live.phase, Phase::Leftovers { .. });
         let ended = if live.is_leader_dead() { reap(pid) } else { None };
+        let mut sizes = None;
         if live.is_leader_dead() && !is_reported {
             let leftovers = gone.map_or(0, |(swept, unkillable)| swept + unkillable);
-            self.report_leader_end(serial, ended, leftovers);
+            sizes = Some(self.report_leader_end(serial, ended, leftovers));
         }
         let kept = self.keeps_leftovers(serial) && gone.is_none() && self.orphans.keep(attempt);
         if let Some(live) = self.live.remove(&serial) {
@@ -391,7 +431,8 @@ impl Reactor {
                 self.unkillable.push(pid);
             }
             let alive = kept || gone.is_some_and(|(_, unkillable)| unkillable > 0);
-            self.store.release(attempt, live.slot_key, live.pair, alive);
+            let sizes = sizes.unwrap_or_else(|| live.pair.sizes());
+            self.store.release_sized(attempt, live.slot_key, live.pair, sizes, alive);
             if let Some(mut group) = live.group
                 && !group.remove()
             {
@@ -414,12 +455,8 @@ impl Reactor {
 }
 
 fn usage_of(live: &Live, ended: Option<&Ended>) -> Usage {
-    let mut usage = Usage {
-        stdout_bytes: live.pair.len(Stream::Stdout),
-        stderr_bytes: live.pair.len(Stream::Stderr),
-        means: live.means,
-        ..Usage::default()
-    };
+    let [stdout_bytes, stderr_bytes] = live.pair.sizes();
+    let mut usage = Usage { stdout_bytes, stderr_bytes, means: live.means, ..Usage::default() };
     if let Some(ended) = ended {
         usage.cpu_user = ended.cpu_user;
         usage.cpu_system = ended.cpu_system;

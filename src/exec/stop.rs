@@ -165,8 +165,9 @@ impl Reactor {
         if !live.is_leader_dead() || !self.orphans.of(live.attempt).is_empty() {
             return false;
         }
-        let n = live.sweep.as_ref().map_or(0, |sweep| sweep.seen.len());
-        self.finish(serial, Some((n.try_into().unwrap_or(u32::MAX), 0)));
+        let n_seen = live.sweep.as_ref().map_or(0, |sweep| sweep.seen.len());
+        let n_swept = u32::try_from(n_seen).unwrap_or(u32::MAX).max(live.n_asked_to_end());
+        self.finish(serial, Some((n_swept, 0)));
         true
     }
 
@@ -217,11 +218,8 @@ impl Reactor {
         for serial in due {
             let Some(live) = self.live.get_mut(&serial) else { continue };
             if self.orphans.of(live.attempt).is_empty() {
-                let swept = match live.phase {
-                    Phase::Leftovers { n_seen, signalled: true } => n_seen,
-                    _ => 0,
-                };
-                self.finish(serial, Some((swept, 0)));
+                let n_swept = live.n_asked_to_end();
+                self.finish(serial, Some((n_swept, 0)));
             } else if let Some(watch) = &mut live.watch {
                 watch.next = at + watch.pause;
                 watch.pause = (watch.pause * 2).min(LAST_WATCH_PAUSE);

@@ -8,6 +8,7 @@
 use super::procs::{AdoptedChildren, Snapshot, Stat, marks_of, stat_of, writes_to};
 use super::reap::reap;
 use crate::model::{AttemptId, JobNo, ProcRef};
+use std::cell::LazyCell;
 use std::collections::{HashMap, HashSet};
 
 /// What is known of an attempt that an orphan may have come from.
@@ -68,14 +69,21 @@ impl Orphans {
     }
 
     /// Looks what has been adopted, reaps what has ended, and finds out whose the rest is.
-    pub(super) fn refresh(&mut self, claims: &[Claim]) {
+    ///
+    /// `claims` is asked only when there is somebody new.
+    pub(super) fn refresh(
+        &mut self,
+        is_leader: impl Fn(i32) -> bool,
+        claims: impl Fn() -> Vec<Claim>,
+    ) {
+        let claims = LazyCell::new(claims);
         let pids = self.list.read().unwrap_or_else(|| {
             // Without CONFIG_PROC_CHILDREN only a look at everything tells.
             Snapshot::take().children(self.me.pid).map(|stat| stat.pid).collect()
         });
         let mut before = std::mem::take(&mut self.known);
         for pid in pids {
-            if claims.iter().any(|claim| claim.leader.pid == pid) {
+            if is_leader(pid) {
                 continue;
             }
             let Some(stat) = stat_of(pid) else { continue };
@@ -90,7 +98,7 @@ impl Orphans {
             }
             let owner = match before.remove(&pid) {
                 Some((proc, owner)) if proc == stat.proc() && owner != Owner::Unknown => owner,
-                _ => self.owner_of(&stat, claims),
+                _ => self.owner_of(&stat, &claims),
             };
             if owner == Owner::Late {
                 super::procs::signal_proc(stat.proc(), libc::SIGKILL);
