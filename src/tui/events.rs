@@ -42,6 +42,9 @@ pub struct Signals {
 impl Signals {
     /// Installs the handlers, and a thread that passes on what they note.
     pub fn read_into(to: SyncSender<Msg>) -> io::Result<Signals> {
+        // crossterm takes SIGWINCH when it first looks for keys; we take it back. Its reader
+        // waits for edges and forgets the keys that come together with the signal.
+        event::poll(Duration::ZERO)?;
         let (from_handler, to_reader) = pipe2(OFlag::O_CLOEXEC)?;
         rustix::io::ioctl_fionbio(&to_reader, true)?;
         let mut before = Vec::new();

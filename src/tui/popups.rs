@@ -219,12 +219,13 @@ fn draw_kill(model: &Model, canvas: &mut Canvas<'_>, menu: &KillMenu) {
     inside.put_cut(0, 0, u16::MAX, &who, Role::Popup);
     let rows = inside.height();
     let compact = rows < height;
-    match acts::target_changed(model, menu) {
+    let changed = acts::target_changed(model, menu);
+    match changed {
         Some(why) => inside.put(0, 1, &format!("changed: {why}, nothing will be sent"), Role::Bad),
         None if !compact => inside.put(0, 1, "goes to its whole process tree", Role::Dim),
         None => 0,
     };
-    let top = if compact { 2 } else { 3 };
+    let top = if compact { 1 + u16::from(changed.is_some()) } else { 3 };
     let visible = usize::from(rows.saturating_sub(top)).max(1);
     let first = (menu.choice + 1).saturating_sub(visible);
     for (row, (i, choice)) in KILL_CHOICES.iter().enumerate().skip(first).take(visible).enumerate()

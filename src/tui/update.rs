@@ -348,7 +348,7 @@ fn settle_offsets(model: &mut Model) {
     let workers = &model.snapshot.workers;
     let at = workers.iter().position(|w| Some(w.slot) == model.worker).unwrap_or(0);
     let rows = model.rows_of(panels::WORKERS);
-    let rows = rows.saturating_sub(usize::from(panels::head_rows(rows as u16)));
+    let rows = rows.saturating_sub(usize::from(panels::head_rows(model)));
     model.workers_offset = settled(model.workers_offset, at, rows, workers.len());
     let failures = &model.snapshot.failures;
     let at = failures.iter().position(|f| Some(f.job) == model.failure).unwrap_or(0);

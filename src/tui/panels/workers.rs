@@ -101,7 +101,7 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     let pools = &model.snapshot.pools;
     let mut spans: Vec<Span> = Vec::new();
     let rows = model.rows_of(super::WORKERS);
-    let rows = rows.saturating_sub(usize::from(head_rows(rows as u16)));
+    let rows = rows.saturating_sub(usize::from(head_rows(model)));
     let n_workers = model.snapshot.workers.len();
     if n_workers > rows {
         let (first, last) =
@@ -134,8 +134,8 @@ fn shown_columns(model: &Model, width: u16) -> Vec<Column> {
 }
 
 /// Where rows are dear, the columns must speak for themselves.
-pub fn head_rows(height: u16) -> u16 {
-    u16::from(height >= 5)
+pub fn head_rows(model: &Model) -> u16 {
+    u16::from(model.size.height >= 14)
 }
 
 fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
@@ -149,7 +149,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     let columns = shown_columns(model, width);
     let right: u16 = columns.iter().map(|c| c.cells + 1).sum();
     let job_cells = width.saturating_sub(6 + right);
-    let head = head_rows(height);
+    let head = head_rows(model).min(height);
     if head > 0 {
         draw_head(canvas, &columns, job_cells);
     }

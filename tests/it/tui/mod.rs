@@ -1,5 +1,7 @@
 //! The screen, drawn without a terminal and driven in a real one.
 
 mod fixtures;
+mod live;
+mod pty;
 mod screens;
 mod stories;

@@ -1,0 +1,285 @@
+//! The real program on a real terminal.
+
+use super::pty::Pty;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+use tempfile::TempDir;
+
+/// A folder with a task file, and where ganger keeps its runs.
+struct Home {
+    dir: TempDir,
+}
+
+impl Home {
+    fn new(task_file: &str) -> Home {
+        let dir = tempfile::tempdir().unwrap();
+        fs::write(dir.path().join("t.yaml"), task_file).unwrap();
+        Home { dir }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn lines(&self, name: &str) -> Vec<String> {
+        let text = fs::read_to_string(self.path(name)).unwrap_or_default();
+        text.lines().map(str::to_owned).collect()
+    }
+
+    fn wait_for_file(&self, name: &str, shows: impl Fn(&str) -> bool) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while !fs::read_to_string(self.path(name)).is_ok_and(|text| shows(&text)) {
+            assert!(Instant::now() < end, "`{name}` never came");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn command(&self, args: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_ganger"));
+        command.args(args).current_dir(self.dir.path());
+        self.in_env(&mut command);
+        command
+    }
+
+    fn in_env(&self, command: &mut Command) {
+        for name in ["XDG_STATE_HOME", "XDG_RUNTIME_DIR", "XDG_CONFIG_HOME"] {
+            command.env(name, self.dir.path());
+        }
+    }
+
+    fn run(&self, args: &[&str], cols: u16, rows: u16) -> Pty {
+        let all: Vec<&str> = ["run", "t.yaml"].iter().chain(args).copied().collect();
+        Pty::start(&mut self.command(&all), cols, rows)
+    }
+}
+
+/// Whether a process runs that has `word` among its arguments.
+fn is_running(word: &str) -> bool {
+    let entries = fs::read_dir("/proc").unwrap().flatten();
+    entries
+        .filter_map(|e| fs::read(e.path().join("cmdline")).ok())
+        .any(|cmdline| cmdline.split(|b| *b == 0).any(|arg| arg == word.as_bytes()))
+}
+
+fn wait_gone(word: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while is_running(word) {
+        assert!(Instant::now() < end, "`{word}` still runs");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// A number that no other process has as an argument.
+fn sleep_word() -> String {
+    format!("{}.{}", 3_600, std::process::id())
+}
+
+const WAITING: &str = "
+name: waiting
+workers: 2
+tasks:
+  - name: hold
+    foreach: {n: {range: 1..24}}
+    run: echo {n} >> started; while [ ! -e go ]; do sleep 0.05; done; echo {n} >> done
+";
+
+#[test]
+fn scaling_by_hand_loses_no_job_and_runs_none_twice() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 120, 40);
+    let before = pty.modes();
+    pty.wait_for("2 of 2 busy");
+    pty.send("++++");
+    pty.wait_for("6 of 6 busy");
+    home.wait_for_file("started", |text| text.lines().count() == 6);
+    pty.send("-----");
+    pty.wait_for("leaving");
+    fs::write(home.path("go"), "").unwrap();
+    pty.wait_for("done: 24 succeeded");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 0);
+    drop(before);
+    for name in ["started", "done"] {
+        let mut seen: Vec<u32> = home.lines(name).iter().map(|l| l.parse().unwrap()).collect();
+        seen.sort_unstable();
+        assert_eq!(seen, (1..=24).collect::<Vec<_>>(), "{name}");
+    }
+}
+
+#[test]
+fn a_job_that_ignores_term_is_killed_by_hand_with_all_its_processes() {
+    let word = sleep_word();
+    let home = Home::new(&format!(
+        "
+workers: 1
+tasks:
+  - name: stubborn
+    stop: {{grace: 1s}}
+    run: |
+      trap '' TERM
+      setsid sleep {word} &
+      echo ready
+      while :; do sleep {word}; done
+"
+    ));
+    let mut pty = home.run(&["--report", "report.json"], 80, 24);
+    pty.wait_for("ready");
+    pty.send("K");
+    pty.wait_for("kill stubborn");
+    pty.send("\r");
+    pty.wait_for("1 failed");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 1);
+    wait_gone(&word);
+    let report = fs::read_to_string(home.path("report.json")).unwrap();
+    assert!(report.contains("SIGKILL"), "{report}");
+}
+
+#[test]
+fn every_size_shows_the_run_and_how_to_leave() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 80, 24);
+    pty.wait_for("2 of 2 busy");
+    for (cols, rows) in [(40, 10), (300, 100), (20, 5), (120, 40), (80, 24)] {
+        pty.resize(cols, rows);
+        pty.send("\x0c");
+        if cols >= 40 {
+            pty.wait(&format!("{cols}x{rows}"), |text| {
+                text.contains("running") && text.contains("q quit") && text.contains("hold:1")
+            });
+        }
+    }
+    pty.send("qs");
+    assert_eq!(pty.exit_code(), 130);
+}
+
+#[test]
+fn draining_waits_for_what_runs_and_starts_nothing_more() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 80, 24);
+    pty.wait_for("2 of 2 busy");
+    home.wait_for_file("started", |text| text.lines().count() == 2);
+    pty.send("q");
+    pty.wait_for("drain: start nothing more");
+    pty.send("d");
+    pty.wait_for("draining");
+    fs::write(home.path("go"), "").unwrap();
+    pty.exit_code();
+    assert_eq!(home.lines("done").len(), 2);
+}
+
+#[test]
+fn the_terminal_is_as_before_after_the_end_and_after_a_signal() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 80, 24);
+    let before = pty.modes();
+    pty.wait_for("2 of 2 busy");
+    pty.send("\x03\x03");
+    assert_eq!(pty.exit_code(), 130);
+    pty.settle();
+    pty.assert_restored(&before_raw(&before));
+
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 80, 24);
+    let before = pty.modes();
+    pty.wait_for("2 of 2 busy");
+    // SAFETY: signals a process that we started and have not reaped.
+    unsafe { libc::kill(pty.child.id().cast_signed(), libc::SIGTERM) };
+    assert_eq!(pty.exit_code(), 143);
+    pty.settle();
+    pty.assert_restored(&before_raw(&before));
+}
+
+/// The modes of a new terminal: the program may have been quicker than our look at them.
+fn before_raw(_: &nix::sys::termios::Termios) -> nix::sys::termios::Termios {
+    let new = nix::pty::openpty(None, None).unwrap();
+    nix::sys::termios::tcgetattr(&new.slave).unwrap()
+}
+
+#[test]
+fn the_terminal_is_as_before_after_a_panic() {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let name = "tui::live::helper_that_panics_on_its_screen";
+    command.args(["--exact", name, "--ignored", "--nocapture"]);
+    let mut pty = Pty::start(&mut command, 80, 24);
+    let before = before_raw(&pty.modes());
+    assert_eq!(pty.exit_code(), 101);
+    pty.settle();
+    pty.assert_restored(&before);
+    let raw = pty.text();
+    assert!(raw.contains("on purpose"), "the message is lost:\n{raw}");
+}
+
+#[test]
+#[ignore = "run by the test of panics"]
+fn helper_that_panics_on_its_screen() {
+    let _screen = ganger::tui::terminal::Screen::enter().unwrap();
+    panic!("on purpose");
+}
+
+#[test]
+fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
+    let home = Home::new(WAITING);
+    let mut shell = Command::new("/bin/sh");
+    shell.arg("-i").current_dir(home.dir.path()).env("PS1", "prompt> ").env_remove("ENV");
+    home.in_env(&mut shell);
+    let mut pty = Pty::start(&mut shell, 80, 24);
+    pty.wait_for("prompt> ");
+    pty.send(&format!("{} run t.yaml\n", env!("CARGO_BIN_EXE_ganger")));
+    pty.wait_for("2 of 2 busy");
+    pty.send("\x1a");
+    pty.wait("the shell", |text| !text.contains("2 of 2 busy") && text.contains("prompt> "));
+    pty.send("echo mode-$(stty -a | grep -o -e '-icanon' -e 'icanon')-\n");
+    pty.wait_for("mode-icanon-");
+    pty.send("fg\n");
+    pty.wait_for("2 of 2 busy");
+    pty.send("qs");
+    pty.wait("the shell", |text| !text.contains("2 of 2 busy"));
+    pty.send("echo code-$?-\n");
+    pty.wait_for("code-130-");
+    pty.send("exit\n");
+    pty.exit_code();
+}
+
+#[test]
+fn a_terminal_that_goes_away_stops_the_run() {
+    let word = sleep_word();
+    let home = Home::new(&format!("tasks:\n  - name: long\n    run: exec sleep {word}\n"));
+    let mut pty = home.run(&[], 80, 24);
+    pty.wait_for("long");
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_running(&word) {
+        assert!(Instant::now() < end, "the job never started");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    pty.hang_up();
+    assert_eq!(pty.exit_code(), 129);
+    wait_gone(&word);
+}
+
+#[test]
+fn a_failed_job_can_be_read_and_retried_on_the_screen() {
+    let home = Home::new(
+        "
+workers: 1
+tasks:
+  - name: flaky
+    run: 'if [ -e fixed ]; then echo fine; else echo it is broken >&2; exit 7; fi'
+  - name: hold
+    run: while [ ! -e go ]; do sleep 0.05; done
+",
+    );
+    let mut pty = home.run(&[], 100, 30);
+    pty.wait_for("failed 7");
+    pty.wait_for("it is broken");
+    fs::write(home.path("fixed"), "").unwrap();
+    pty.send("4r");
+    pty.wait("queued again", |text| text.contains("no failures") || text.contains("retry"));
+    fs::write(home.path("go"), "").unwrap();
+    pty.wait_for("done: 2 succeeded");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 0);
+    let _ = Path::new("x");
+}
