@@ -55,7 +55,9 @@ shoot() {
     -o remember_window_size=no -o background=#161821 -o cursor_blink_interval=0 \
     -o update_check_interval=0 -o confirm_os_window_close=0 \
     "$GANGER" run "$file" $args &
-  local kitty=$!
+  kitty=$!
+  # A vanished terminal ends the run properly.
+  trap 'kill "$kitty" 2>/dev/null; wait "$kitty" || true' EXIT
   sleep "$wait"
   if [[ -n $keys ]]; then
     printf %b "$keys" | kitty @ --to "$socket" send-text --stdin
@@ -63,9 +65,6 @@ shoot() {
   fi
   [[ -z $text ]] || kitty @ --to "$socket" get-text > "$text"
   import -window "$(xdotool search --onlyvisible --class kitty | head -n 1)" "$out"
-  # A vanished terminal ends the run properly.
-  kill "$kitty"
-  wait "$kitty" || true
 }
 
 # As text: the shell of xvfb-run does not hand on functions.

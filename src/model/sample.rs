@@ -43,7 +43,8 @@ pub struct MachineSample {
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TreeSample {
     pub attempt: AttemptId,
-    /// Percent of one core; 200 is two cores. `None` until there are two readings.
+    /// Percent of one core since the look before, at the first look since its start; 200 is two
+    /// cores. `None` when it is too young to tell.
     pub cpu_percent: Option<f32>,
     pub rss_bytes: u64,
     /// Largest `rss_bytes` of any sample of this attempt.

@@ -12,6 +12,7 @@ use std::fs::{self, File};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// A process of an attempt.
 #[derive(Debug)]
@@ -86,6 +87,12 @@ impl Processes {
         self.files = 0;
     }
 
+    /// Writes the time since boot of a machine in a folder.
+    #[cfg(test)]
+    pub fn set_uptime(&self, text: &str) {
+        assert!(fs::write(self.root.join("uptime"), text).is_ok());
+    }
+
     /// Looks at the machine: afterwards [`Processes::members`] are those alive now.
     pub fn look(&mut self, leaders: &HashMap<i32, (AttemptId, ProcRef)>) {
         self.look += 1;
@@ -118,6 +125,13 @@ impl Processes {
     pub fn is_or_was_member(&self, pid: i32, attempt: AttemptId) -> bool {
         self.members.get(&pid).is_some_and(|m| m.attempt == attempt)
             || self.ended.iter().any(|(p, a, _)| *p == pid && *a == attempt)
+    }
+
+    /// Returns the time since boot, sleep of the machine included.
+    pub fn uptime(&self) -> Option<Duration> {
+        let text = fs::read_to_string(self.root.join("uptime")).ok()?;
+        let seconds = text.split_whitespace().next()?.parse().ok()?;
+        Duration::try_from_secs_f64(seconds).ok()
     }
 
     /// Returns whether processes may be missing, because some could not be read.

@@ -11,11 +11,16 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+/// Age from which a first look shows CPU.
+const YOUNG: Duration = Duration::from_millis(100);
+
 /// Looks at the trees of all watched attempts again and again.
 pub struct Trees {
     processes: Processes,
     page_bytes: u64,
     ticks_per_s: u64,
+    /// Time since boot at this look, on the clock that `start_ticks` counts on.
+    uptime: Option<Duration>,
     known: HashMap<AttemptId, Known>,
 }
 
@@ -88,6 +93,7 @@ impl Trees {
             processes: Processes::new(root),
             page_bytes: system_number(libc::_SC_PAGESIZE),
             ticks_per_s: system_number(libc::_SC_CLK_TCK),
+            uptime: None,
             known: HashMap::new(),
         }
     }
@@ -107,6 +113,7 @@ impl Trees {
         let leaders: HashMap<i32, (AttemptId, ProcRef)> =
             watched.iter().map(|w| (w.proc.pid, (w.attempt, w.proc))).collect();
         self.processes.look(&leaders);
+        self.uptime = self.processes.uptime();
         let mut sums = self.sums();
         let mut known = std::mem::take(&mut self.known);
         let mut trees = Vec::with_capacity(watched.len());
@@ -154,10 +161,15 @@ impl Trees {
         let mut sum = sum?;
 
         let elapsed = known.at.replace(now.mono).map(|before| now.mono.since(before));
-        let cpu_percent = elapsed.filter(|e| !e.is_zero()).map(|elapsed| {
-            let cpu_s = sum.ticks_used() as f32 / self.ticks_per_s as f32;
-            cpu_s * 100.0 / elapsed.as_secs_f32()
-        });
+        let percent = |ticks: u64, of: Duration| {
+            let cpu_s = ticks as f32 / self.ticks_per_s as f32;
+            (!of.is_zero()).then(|| cpu_s * 100.0 / of.as_secs_f32())
+        };
+        // Many jobs end before a second look: the first counts from their start.
+        let cpu_percent = match elapsed {
+            Some(elapsed) => percent(sum.ticks_used(), elapsed),
+            None => self.age(watched.proc).and_then(|age| percent(sum.ticks, age)),
+        };
         let rss_bytes = sum.rss_pages * self.page_bytes;
         known.peak_rss_bytes = known.peak_rss_bytes.max(rss_bytes);
 
@@ -182,6 +194,13 @@ impl Trees {
             quiet_since: known.stillness.since(),
             partial: sum.partial,
         })
+    }
+
+    /// How long a process has been there, `None` when it is too young for its CPU time to tell
+    /// something: that is counted in ticks.
+    fn age(&self, proc: ProcRef) -> Option<Duration> {
+        let started = Duration::from_secs_f64(proc.start_ticks as f64 / self.ticks_per_s as f64);
+        self.uptime?.checked_sub(started).filter(|age| *age >= YOUNG)
     }
 
     /// Whether a tree has moved bytes since this was last asked.
@@ -247,7 +266,7 @@ mod tests {
         fn write(&self, rows: &[Row]) {
             for folder in fs::read_dir(self.root.path()).unwrap().flatten() {
                 // Removed, not overwritten: a kept file must not see the next process.
-                fs::remove_dir_all(folder.path()).unwrap();
+                let _ = fs::remove_dir_all(folder.path());
             }
             for (pid, ppid, session, own, children, start) in rows {
                 let folder = self.root.path().join(pid.to_string());
@@ -353,6 +372,17 @@ mod tests {
         machine.look(rows, &leader);
         let trees = machine.look(&[(100, 10, 100, 45, 0, 50)], &leader);
         assert_eq!(shape(&trees), [(100, 1, Some(40.0))]);
+    }
+
+    #[test]
+    fn a_first_look_counts_from_the_start_of_the_attempt() {
+        let mut machine = Machine::new();
+        machine.trees.processes.set_uptime("2.50 9.99\n");
+        let rows: &[Row] = &[(100, 10, 100, 50, 25, 150), (200, 10, 200, 1, 0, 245)];
+        let trees = machine.look(rows, &[watched(100, 150), watched(200, 245)]);
+        assert_eq!(shape(&trees), [(100, 1, Some(75.0)), (200, 1, None)]);
+        let trees = machine.look(rows, &[watched(100, 150), watched(200, 245)]);
+        assert_eq!(shape(&trees), [(100, 1, Some(0.0)), (200, 1, Some(0.0))]);
     }
 
     #[test]
