@@ -1,6 +1,8 @@
 //! Task files as people write them: the reference's examples, the mistakes of
 //! `tests/fixtures/bad`, and whatever bytes a random generator comes up with.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use ganger::model::limits;
 use ganger::plan::keys::{self, Key, Shape, Type};
 use ganger::plan::rules::{NeedWhen, OnFailure, QuietAction};
