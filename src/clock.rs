@@ -20,6 +20,12 @@ pub fn wall() -> Wall {
     Wall(micros(t.tv_sec, t.tv_nsec))
 }
 
+/// Returns nanoseconds on CLOCK_BOOTTIME, which start times of processes are counted in.
+pub fn boot_nanos() -> u64 {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+    (t.tv_sec * 1_000_000_000 + t.tv_nsec).unsigned_abs()
+}
+
 fn micros(seconds: i64, nanos: i64) -> i64 {
     seconds * 1_000_000 + nanos / 1_000
 }

@@ -1,1 +1,5 @@
-fn main() {}
+//! The command `ganger`: everything is in the library.
+
+fn main() -> std::process::ExitCode {
+    ganger::cli::main()
+}

@@ -68,7 +68,8 @@ pub enum ToClient {
         id: u64,
         reply: Box<Reply>,
     },
-    /// The run has ended; the last message.
+    /// The run has ended. Nothing more comes by itself, but questions are answered until the
+    /// client hangs up: a front end that is behind asks for the output of the last jobs now.
     Bye {
         exit_code: i32,
         /// What could not be done at the end, such as writing the report.

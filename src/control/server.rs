@@ -208,10 +208,10 @@ impl Clients {
         Clients { clients: HashMap::new() }
     }
 
-    /// Adds the front end of this very process.
+    /// Adds the front end of this very process. It hears everything from the first event on.
     pub fn add_in_process(&mut self, sink: std_mpsc::Sender<ToClient>) {
         let client =
-            Client { role: Role::Owner, snapshots: false, events: false, sink: Sink::Memory(sink) };
+            Client { role: Role::Owner, snapshots: true, events: true, sink: Sink::Memory(sink) };
         self.clients.insert(IN_PROCESS, client);
     }
 

@@ -4,10 +4,59 @@
 //! [`Effect`]s that somebody must perform. No I/O, no async, no clock. Every change of state
 //! goes through `state.rs`, which applies events and nothing else: replaying the events of a
 //! run gives the same state.
+//!
+//! One input runs through the same steps every time: what it says itself, then deadlines that
+//! have passed, then what follows for tasks that need other tasks, then what can start, then
+//! whether the run has ended.
+//!
+//! # Decisions
+//!
+//! - **Order.** Priority, then file order, then position; a retried job takes its old place.
+//!   A job that does not fit by its weight makes its pool wait, so that it cannot starve.
+//!   A task at its `max_parallel`, and a job that is paused itself, are passed over.
+//! - **Needs.** A needed task counts once all of its jobs have ended. `when: failed` takes a
+//!   skipped or cancelled job as one that did not succeed. Needs hold whenever something
+//!   starts, also for a retry: if a needed task is tried again meanwhile, the job waits again.
+//!   Inputs that cannot be read make their task count as failed, with no jobs. A task with
+//!   `expand: when_ready` whose needs did not end as needed is never read; it ends without jobs.
+//! - **Skipped** jobs do not make the run fail: what they waited for has failed already, or
+//!   they were there for a failure that did not happen.
+//! - **Retry by hand** takes the job back, and with it the jobs that were skipped because of
+//!   it, and those skipped because of them. Jobs that have run already (`when: always`,
+//!   `when: failed`) are not run again. Refused once the run is ending.
+//! - **Stopping.** An attempt has one reason to be stopped, the most urgent so far, and one
+//!   moment of KILL, which only ever moves closer. How the leader ended by itself stands,
+//!   whatever is asked later. A repeated stop of the run by people is its second step.
+//! - **Shrinking** with `now` stops the newest attempts; they end as cancelled, do not count
+//!   as tries, and their jobs go back to the queue.
+//! - **Pauses** add up: an attempt stands still while any pause covers it. Its timeout stands
+//!   still with it; a grace period and a delay before a retry do not.
+
+mod attempt;
+mod command;
+mod deadlines;
+mod needs;
+mod retry;
+mod schedule;
+pub mod state;
+mod stop;
+mod why;
+
+#[cfg(test)]
+mod tests;
+
+pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
-use crate::model::{Answer, Asked, AttemptId, Event, ExecReport, Slot, TaskIdx};
-use crate::plan::EachMap;
+use crate::model::{
+    Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
+    TaskIdx,
+};
+use crate::plan::{EachMap, Schedule};
+use deadlines::Deadlines;
+use needs::Chores;
+use std::collections::BTreeSet;
+use std::sync::Arc;
 
 /// Everything that can happen to a run.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,4 +108,154 @@ pub struct Step {
     pub effects: Vec<Effect>,
     /// To an [`Input::Asked`].
     pub answer: Option<Answer>,
+}
+
+/// The engine of one run.
+#[derive(Debug)]
+pub struct Engine {
+    state: State,
+    seed: u64,
+    now: Now,
+    out: Step,
+    deadlines: Deadlines,
+    chores: Chores,
+    /// Jobs whose running attempt has been sent KILL.
+    killed: BTreeSet<JobNo>,
+    #[cfg(test)]
+    fault: Option<Fault>,
+}
+
+impl Engine {
+    /// Makes the engine of a run that follows `schedule`, which must be valid: its needs have
+    /// no cycle and name tasks and pools that exist. `seed` decides the jitter of retries.
+    pub fn new(schedule: Schedule, seed: u64) -> Engine {
+        Engine {
+            state: State::new(Arc::new(schedule)),
+            seed,
+            now: Now::default(),
+            out: Step::default(),
+            deadlines: Deadlines::default(),
+            chores: Chores::default(),
+            killed: BTreeSet::new(),
+            #[cfg(test)]
+            fault: None,
+        }
+    }
+
+    /// Takes one input and returns what happened and what is to be done.
+    ///
+    /// Reports about attempts that have ended or never were change nothing, nor does anything
+    /// after the end of the run. Time does not go back: an earlier `now` counts as the last.
+    pub fn handle(&mut self, now: Now, input: Input) -> Step {
+        self.now = Now { mono: now.mono.max(self.now.mono), wall: now.wall };
+        if self.state.ended().is_some() {
+            return self.refuse_after_the_end(&input);
+        }
+        match input {
+            Input::Start => self.start(),
+            Input::JobsAdded { task, count, each } => self.add_jobs(task, count, each),
+            Input::InputsFailed { task, error } => self.fail_inputs(task, error),
+            Input::Asked(asked) => {
+                let answer = self.answer(asked);
+                self.out.answer = Some(answer);
+            }
+            Input::Exec(report) => self.take_report(report),
+            Input::Finding(finding) => self.take_finding(finding),
+            Input::Tick => {}
+        }
+        self.pass_deadlines();
+        self.do_chores();
+        self.start_ready();
+        self.end_run();
+        std::mem::take(&mut self.out)
+    }
+
+    /// When the next deadline passes; a [`Input::Tick`] is due then.
+    pub fn next_deadline(&self) -> Option<Mono> {
+        if self.state.ended().is_some() {
+            return None;
+        }
+        let backoff = self.state.next_backoff().map(|(at, _)| at);
+        [self.deadlines.next(), backoff].into_iter().flatten().min()
+    }
+
+    /// What is so in the run.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn emit(&mut self, event: Event) {
+        self.state.apply(&event);
+        self.note_deadlines(&event);
+        self.note_chores(&event);
+        self.out.events.push(event);
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        self.out.effects.push(effect);
+    }
+
+    fn start(&mut self) {
+        if self.state.started().is_none() {
+            self.emit(Event::RunStarted { at: self.now });
+        }
+    }
+
+    fn refuse_after_the_end(&self, input: &Input) -> Step {
+        let refusal = || Answer::Refused("the run has ended".to_owned());
+        Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }
+    }
+
+    /// Ends the run when every task has ended and nothing runs.
+    fn end_run(&mut self) {
+        let busy = self.state.open_tasks() > 0 || self.state.attempts_running().len() > 0;
+        if busy || self.state.started().is_none() {
+            return;
+        }
+        let counts = self.state.counts();
+        let (outcome, exit_code) = if let Some(by) = self.state.cut_short_by() {
+            (RunOutcome::Stopped, stop_exit_code(by))
+        } else if counts.bad() > 0 || counts.cancelled > 0 || self.state.any_inputs_failed() {
+            (RunOutcome::Failed, 1)
+        } else {
+            (RunOutcome::Succeeded, 0)
+        };
+        self.emit(Event::RunEnded { outcome, exit_code, at: self.now });
+    }
+}
+
+/// The exit code of a run that somebody stopped: as if that signal had ended it, see bash(1).
+fn stop_exit_code(by: &Requester) -> i32 {
+    match by {
+        Requester::Signal { signal } => 128 + signal,
+        // Its terminal went away: SIGHUP.
+        Requester::Ganger => 129,
+        _ => 130,
+    }
+}
+
+/// Bugs that the tests plant, to see that their checks notice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    /// Jobs of attempts that made room are not queued again.
+    LoseShrunk,
+    /// Linked jobs whose upstream failed are left waiting.
+    ForgetSkips,
+    /// The KILL after the grace period is not sent.
+    ForgetKill,
+    /// A job starts however many workers are free.
+    IgnoreRoom,
+}
+
+impl Engine {
+    #[cfg(test)]
+    fn has(&self, fault: Fault) -> bool {
+        self.fault == Some(fault)
+    }
+
+    #[cfg(not(test))]
+    #[expect(clippy::unused_self, reason = "the same call as in tests")]
+    const fn has(&self, _: Fault) -> bool {
+        false
+    }
 }

@@ -38,6 +38,15 @@ pub const CLIENTS: usize = 64;
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks of the probe; `limits` by look needs at least five a second.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// Before the first look of the probe: a run of a few milliseconds is never looked at.
+pub const PROBE_FIRST_LOOK: Duration = Duration::from_millis(100);
+/// Share of one core that looking may cost, as a divisor: dear looks become rarer.
+pub const PROBE_COST_DIVISOR: u32 = 20;
+/// `/proc/PID/stat` files the probe keeps open: the default limit of a process is 1024.
+pub const PROBE_FDS: usize = 256;
+/// Looks after which the probe reads a process that belongs to no job again: by then its pid
+/// may be another's.
+pub const PROBE_REREAD_LOOKS: u64 = 10;
 /// Between two looks at trees with `limits` that no cgroup bounds.
 pub const LIMIT_LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// After KILL, how long a sweep looks for survivors before it reports them as unkillable.

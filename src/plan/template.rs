@@ -497,3 +497,6 @@ fn takes_text(option: &str) -> bool {
 fn base_name(path: &str) -> &str {
     path.rsplit('/').next().unwrap_or(path)
 }
+
+#[cfg(test)]
+mod tests;

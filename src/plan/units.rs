@@ -169,10 +169,15 @@ impl Range {
 
     fn values(&self) -> u128 {
         let span = i128::from(self.last) - i128::from(self.first);
-        span.unsigned_abs() / u128::from(self.step.unsigned_abs()) + 1
+        match span.checked_div(i128::from(self.step)) {
+            Some(steps) if steps >= 0 && (span == 0 || (span > 0) == (self.step > 0)) => {
+                steps.unsigned_abs() + 1
+            }
+            _ => 0,
+        }
     }
 
-    /// Returns how many values there are, at least 1.
+    /// Returns how many values there are; none when `step` leads away from `last`.
     pub fn n_values(&self) -> u32 {
         u32::try_from(self.values()).unwrap_or(limits::JOBS)
     }

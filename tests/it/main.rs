@@ -1,4 +1,11 @@
-//! Tests that start processes or the binary.
+//! The one test binary for everything that starts processes or reads the sources.
 
+// Clippy takes helpers of tests for code that users run.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod exec;
+mod inputs;
 mod task_file;
 mod template;
+mod tidy;
+mod tui;

@@ -1,0 +1,73 @@
+#!/usr/bin/env bash
+# Makes a picture of ganger in a real terminal: kitty on a virtual display, drawn by software.
+#
+#   screenshots/make.sh                                    # screenshots/run.png
+#   screenshots/make.sh -f tasks/sweep.yaml -o sweep.png -s 120x36 -w 8 -k '\e[B\r'
+#
+#   -f FILE     task file to run                    (tasks/compress.yaml)
+#   -o FILE     picture to write                    (screenshots/run.png)
+#   -s WxH      size of the terminal in characters  (150x42)
+#   -w SECONDS  how long it runs before the picture (8)
+#   -k KEYS     keys to press then, as printf's %b writes them; the picture is a second later
+#   -a ARGS     further arguments for `ganger run`, such as '-j4'
+#   -t FILE     also write the screen's text there
+#
+# Debian: apt-get install xvfb xauth kitty imagemagick xdotool fonts-jetbrains-mono libgl1-mesa-dri
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+file=tasks/compress.yaml out=screenshots/run.png size=150x42 wait=8 keys='' args='' text=''
+while getopts f:o:s:w:k:a:t: option; do
+  case $option in
+    f) file=$OPTARG ;; o) out=$OPTARG ;; s) size=$OPTARG ;; w) wait=$OPTARG ;;
+    k) keys=$OPTARG ;; a) args=$OPTARG ;; t) text=$OPTARG ;;
+    *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
+  esac
+done
+
+for program in xvfb-run kitty import xdotool; do
+  command -v "$program" >/dev/null || {
+    echo "needs $program: apt-get install xvfb xauth kitty imagemagick xdotool" \
+      "fonts-jetbrains-mono libgl1-mesa-dri" >&2
+    exit 2
+  }
+done
+
+if [[ -z ${GANGER:-} ]]; then
+  cargo build --release --quiet </dev/null
+  GANGER=$PWD/target/release/ganger
+fi
+
+scratch=$(mktemp -d "${TMPDIR:-/tmp}/ganger-shot.XXXXXX")
+trap 'rm -rf "$scratch"' EXIT
+mkdir -m 700 "$scratch/run" "$scratch/home"
+# Nothing of the user's own settings shows up in the picture, and nothing is left behind.
+export HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/run LANG=C.UTF-8 LIBGL_ALWAYS_SOFTWARE=1
+unset XDG_STATE_HOME XDG_CONFIG_HOME NO_COLOR
+export GANGER file out size wait keys args text scratch
+
+shoot() {
+  local socket=unix:$XDG_RUNTIME_DIR/kitty
+  # shellcheck disable=SC2086  # the arguments are words
+  kitty --config NONE --listen-on "$socket" -o allow_remote_control=yes \
+    -o font_family="JetBrains Mono" -o font_size=14 -o window_padding_width=6 \
+    -o initial_window_width="${size%x*}c" -o initial_window_height="${size#*x}c" \
+    -o remember_window_size=no -o background=#161821 -o cursor_blink_interval=0 \
+    -o update_check_interval=0 -o confirm_os_window_close=0 \
+    "$GANGER" run "$file" $args &
+  local kitty=$!
+  sleep "$wait"
+  if [[ -n $keys ]]; then
+    printf %b "$keys" | kitty @ --to "$socket" send-text --stdin
+    sleep 1
+  fi
+  [[ -z $text ]] || kitty @ --to "$socket" get-text > "$text"
+  import -window "$(xdotool search --onlyvisible --class kitty | head -n 1)" "$out"
+  # A vanished terminal ends the run properly.
+  kill "$kitty"
+  wait "$kitty" || true
+}
+
+# As text: the shell of xvfb-run does not hand on functions.
+xvfb-run -a -s "-screen 0 2600x1600x24 +extension GLX" bash -euc "$(declare -f shoot); shoot"
+echo "$out: $(identify -format '%wx%h' "$out")"

@@ -1,0 +1,138 @@
+//! `ganger check`: every problem of a task file at once, without running anything.
+
+use super::args::CheckArgs;
+use super::failure::Failure;
+use super::run::{read_task_file, request_for};
+use crate::inputs::{ReadContext, read_source};
+use crate::plan::inputs::Source as InputSource;
+use crate::plan::template::Name;
+use crate::plan::{Diagnostic, Outcome, Severity, Site, SiteKind, Source, read};
+use crate::supervisor::prepare::read_options;
+use std::borrow::Cow;
+use std::ffi::OsStr;
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+/// Checks a task file and prints what is wrong with it. Exit code 2 when it has errors.
+///
+/// # Errors
+/// When the file cannot be read.
+pub fn check(args: &CheckArgs) -> Result<i32, Failure> {
+    let text = read_task_file(&args.file)?;
+    let request = request_for(&args.file, &args.set);
+    let outcome = read(&text, &read_options(&request));
+    let mut diagnostics = outcome.diagnostics.clone();
+    diagnostics.extend(outcome.sites.iter().filter_map(|site| look_up(site, &outcome)));
+    diagnostics.sort_by_key(|d| d.span.map(|s| (s.line, s.column)));
+    let has_errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
+    let printed = if args.json {
+        print_json(&diagnostics)
+    } else {
+        print_text(&diagnostics, &Source::new(&request.file, &text), &outcome, has_errors)
+    };
+    match printed {
+        Err(e) if e.kind() != io::ErrorKind::BrokenPipe => {
+            Err(Failure::own(format!("cannot print: {e}")))
+        }
+        _ => Ok(if has_errors { 2 } else { 0 }),
+    }
+}
+
+fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, diagnostics)?;
+    writeln!(out)
+}
+
+fn print_text(
+    diagnostics: &[Diagnostic],
+    source: &Source<'_>,
+    outcome: &Outcome,
+    has_errors: bool,
+) -> io::Result<()> {
+    let mut err = io::stderr().lock();
+    for diagnostic in diagnostics {
+        writeln!(err, "{}", diagnostic.render(source))?;
+    }
+    if has_errors {
+        let n = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+        return writeln!(
+            err,
+            "{}",
+            if n == 1 { "1 error".to_owned() } else { format!("{n} errors") }
+        );
+    }
+    let n_tasks = outcome.plan.as_ref().map_or(0, |plan| plan.tasks.len());
+    let tasks = if n_tasks == 1 { "1 task".to_owned() } else { format!("{n_tasks} tasks") };
+    writeln!(io::stdout().lock(), "{}: valid, {tasks}", source.name)
+}
+
+/// Looks outside the file for what it names.
+fn look_up(site: &Site, outcome: &Outcome) -> Option<Diagnostic> {
+    match &site.kind {
+        SiteKind::Program(program) if !is_there(program, &outcome.workdir) => {
+            let (what, hint) = if program.contains('/') {
+                ("there is no such program", "Check the path; relative paths count from `workdir`.")
+            } else {
+                ("not found on PATH", "Install it, or write its path.")
+            };
+            let message = format!("program `{program}`: {what}");
+            Some(Diagnostic::warning(Some(site.span), message, Some(hint.to_owned())))
+        }
+        SiteKind::Source { source, later: false, .. } => look_into(source, site, outcome),
+        _ => None,
+    }
+}
+
+/// Reads a source of inputs, unless it is a command (those are run by a run only) or standard
+/// input.
+fn look_into(source: &InputSource, site: &Site, outcome: &Outcome) -> Option<Diagnostic> {
+    let is_stdin = match source {
+        InputSource::Lines(t) | InputSource::Csv(t) | InputSource::Json(t) => {
+            t.as_literal() == Some("-")
+        }
+        InputSource::Command { .. } => true,
+        _ => false,
+    };
+    if is_stdin {
+        return None;
+    }
+    let lookup = |name: &Name| match (name.base.as_str(), name.field.as_deref()) {
+        ("vars", Some(field)) => {
+            let var = outcome.vars.iter().find(|(n, _)| n == field);
+            var.map(|(_, value)| Cow::Borrowed(value.as_slice()))
+        }
+        _ => None,
+    };
+    let context = ReadContext { workdir: &outcome.workdir, stdin: None, env: &[], lookup: &lookup };
+    match read_source(source, &context) {
+        Ok(read) if read.warnings.is_empty() => None,
+        Ok(read) => Some(Diagnostic::warning(
+            Some(site.span),
+            read.warnings.join("; "),
+            Some("Then there are no jobs; relative paths count from `workdir`.".to_owned()),
+        )),
+        Err(error) => Some(Diagnostic {
+            severity: Severity::Error,
+            message: error.to_string(),
+            span: Some(site.span),
+            hint: Some(
+                "A source is read when the run starts; with `expand: when_ready` when the needs \
+                 of its task have ended."
+                    .to_owned(),
+            ),
+        }),
+    }
+}
+
+fn is_there(program: &str, workdir: &Path) -> bool {
+    let is_program = |path: &Path| {
+        path.metadata().is_ok_and(|m| m.is_file() && m.permissions().mode() & 0o111 != 0)
+    };
+    if program.contains('/') {
+        return is_program(&workdir.join(program));
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|dir| is_program(&dir.join(OsStr::new(program))))
+}

@@ -1,0 +1,318 @@
+//! `ganger run`: from the command line to a run with a front end, and back to an exit code.
+
+use super::args::RunArgs;
+use super::failure::Failure;
+use crate::control::client;
+use crate::control::proto::{Role, ToClient, ToServer};
+use crate::control::report_file::ReportTarget;
+use crate::control::runs::{RunFolder, RunsDir};
+use crate::plan::Plan;
+use crate::plan::inputs::Source;
+use crate::report::{self, PlainOptions};
+use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
+use crate::supervisor::{Front, Setup, supervise};
+use crate::tui;
+use serde::{Deserialize, Serialize};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::mpsc as std_mpsc;
+use tokio::sync::mpsc;
+
+/// What a supervisor in a process of its own is told, in its run's folder.
+const ORDER: &str = "order.json";
+/// The copy of the task file in the run's folder.
+const TASK_FILE: &str = "task.yaml";
+/// What came on standard input, in the run's folder.
+const STDIN: &str = "stdin";
+/// Where a supervisor of its own writes what it has no better place for.
+const LOG: &str = "supervisor.log";
+
+/// [`ORDER`]
+#[derive(Serialize, Deserialize)]
+struct Order {
+    request: Request,
+    report: Option<PathBuf>,
+}
+
+/// What a supervisor of its own says on its standard output, once, in one line.
+#[derive(Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Handshake {
+    Ready,
+    Failed { message: String, exit_code: i32 },
+}
+
+/// Runs a task file. Returns the exit code of the run.
+///
+/// # Errors
+/// When nothing could be started.
+pub fn run(args: &RunArgs) -> Result<i32, Failure> {
+    let text = read_task_file(&args.file)?;
+    let request = request(args);
+    if args.dry_run {
+        return super::dry_run::print(&text, request);
+    }
+    let target = args.report.as_deref().map(ReportTarget::parse);
+    if let Some(target) = &target {
+        target.check().map_err(|e| Failure::usage(e.to_string(), e.hint.clone()))?;
+    }
+    // Everything that is wrong with the file is said before a folder is made for it.
+    let (prepared, _) = prepared("", &text, request.clone())?;
+    let runs = RunsDir::from_env()?;
+    let folder = runs.create()?;
+    write_private(&folder.dir.join(TASK_FILE), &text)?;
+    let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
+    if wants_screen(args) {
+        with_screen(args, request, &folder)
+    } else {
+        headless(args, &text, request, folder, target)
+    }
+}
+
+/// Says everything that may be wrong with a request.
+fn prepared(run: &str, text: &[u8], request: Request) -> Result<(Prepared, Vec<String>), Failure> {
+    let invalid = |PrepareError::Invalid(drawn)| Failure::drawn(2, drawn);
+    prepare::prepare(run, text, request).map_err(invalid)
+}
+
+fn request(args: &RunArgs) -> Request {
+    Request {
+        only: args.tasks.clone(),
+        jobs: args.jobs.clone(),
+        ..request_for(&args.file, &args.set)
+    }
+}
+
+/// What a task file alone asks for.
+pub fn request_for(file: &Path, set: &[(String, String)]) -> Request {
+    let here = || std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+    Request {
+        file: file.display().to_string(),
+        file_dir: if is_stdin(file) { here() } else { prepare::folder_of(file) },
+        set: set.to_vec(),
+        ..Request::default()
+    }
+}
+
+fn is_stdin(file: &Path) -> bool {
+    file.as_os_str() == "-"
+}
+
+/// Reads the bytes of a task file.
+///
+/// # Errors
+/// When there is no such file, or it cannot be read.
+pub fn read_task_file(file: &Path) -> Result<Vec<u8>, Failure> {
+    let mut text = Vec::new();
+    // One byte more than allowed, so that the reader sees that it is too much.
+    let limit = crate::model::limits::TASK_FILE_BYTES as u64 + 1;
+    let read = if is_stdin(file) {
+        io::stdin().lock().take(limit).read_to_end(&mut text)
+    } else {
+        File::open(file).and_then(|f| f.take(limit).read_to_end(&mut text))
+    };
+    let Err(e) = read else { return Ok(text) };
+    let hint = match e.kind() {
+        io::ErrorKind::NotFound => "Give the path of a task file, or `-` for standard input.",
+        io::ErrorKind::IsADirectory => "Name a file in it.",
+        _ => "Check that you may read it.",
+    };
+    let what = format!("cannot read the task file `{}`: {}", file.display(), words(&e));
+    Err(Failure::usage(what, hint))
+}
+
+fn words(e: &io::Error) -> String {
+    let text = e.to_string();
+    let plain = text.split(" (os error").next().unwrap_or_default();
+    plain.to_lowercase()
+}
+
+/// When a source of inputs reads standard input, keeps all of it in the run's folder.
+fn spool_stdin(
+    args: &RunArgs,
+    plan: &Plan,
+    folder: &RunFolder,
+) -> Result<Option<PathBuf>, Failure> {
+    if !reads_stdin(plan) {
+        return Ok(None);
+    }
+    if is_stdin(&args.file) {
+        return Err(Failure::usage(
+            "standard input cannot be both the task file and a source of inputs",
+            "Keep the task file in a file.",
+        ));
+    }
+    let path = folder.dir.join(STDIN);
+    let spooled = private(&path).and_then(|mut file| io::copy(&mut io::stdin().lock(), &mut file));
+    match spooled {
+        Ok(_) => Ok(Some(path)),
+        Err(e) => Err(Failure::own(format!("cannot keep standard input: {e}"))),
+    }
+}
+
+/// Whether a source of inputs is `-`.
+pub fn reads_stdin(plan: &Plan) -> bool {
+    let mut sources = plan.tasks.iter().filter_map(|t| t.foreach.as_ref()).flat_map(|f| &f.vars);
+    sources.any(|var| match &var.source {
+        Source::Lines(t) | Source::Csv(t) | Source::Json(t) => t.as_literal() == Some("-"),
+        _ => false,
+    })
+}
+
+fn private(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    private(path)
+        .and_then(|mut file| file.write_all(bytes))
+        .map_err(|e| Failure::own(format!("cannot write `{}`: {e}", path.display())))
+}
+
+fn wants_screen(args: &RunArgs) -> bool {
+    let is_plain = args.plain || args.json || args.output.is_some();
+    // Keys come from the controlling terminal when standard input is something else.
+    !is_plain && io::stdout().is_terminal() && File::open("/dev/tty").is_ok()
+}
+
+/// Runs in this process, with a front end that prints.
+fn headless(
+    args: &RunArgs,
+    text: &[u8],
+    request: Request,
+    folder: RunFolder,
+    report: Option<ReportTarget>,
+) -> Result<i32, Failure> {
+    let (prepared, warnings) = prepared(&folder.id, text, request)?;
+    let (to_front, at_front) = std_mpsc::channel();
+    let (to_supervisor, from_front) = mpsc::unbounded_channel::<ToServer>();
+    let (json, output) = (args.json, args.output.unwrap_or_default());
+    let mut link = report::ChannelLink {
+        send: move |message| to_supervisor.send(message).is_ok(),
+        receive: at_front,
+    };
+    let streams = report::Streams::of_process()
+        .map_err(|e| Failure::own(format!("cannot use standard output: {e}")))?;
+    let show = move || {
+        // The supervisor of this very process introduces itself first.
+        let Ok(ToClient::Hello { info, .. }) = link.receive.recv() else { return None };
+        Some(if json {
+            report::json::follow(&mut link, &info, &streams)
+        } else {
+            report::plain::follow(&mut link, &info, PlainOptions { output }, &streams)
+        })
+    };
+    let front = std::thread::Builder::new()
+        .name("report".to_owned())
+        .spawn(show)
+        .map_err(|e| Failure::own(format!("cannot start a thread: {e}")))?;
+    prune_beside_the_work(RunsDir::from_env()?);
+    let setup = Setup {
+        prepared,
+        warnings,
+        folder,
+        front: Front::InProcess { to: to_front, from: from_front },
+        report,
+    };
+    let code = supervise(setup).map_err(|e| Failure::own(e.to_string()))?;
+    match front.join() {
+        Ok(Some(shown)) => Ok(shown.exit_code),
+        Ok(None) => Ok(code),
+        Err(_) => Err(Failure::own("the front end panicked")),
+    }
+}
+
+/// Runs in a process of its own, which a broken screen cannot hurt, and shows it.
+fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i32, Failure> {
+    let report = args.report.as_deref().map(|path| match ReportTarget::parse(path) {
+        ReportTarget::Stdout => PathBuf::from("-"),
+        ReportTarget::File(path) => path,
+    });
+    let order = serde_json::to_vec(&Order { request, report })
+        .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
+    write_private(&folder.dir.join(ORDER), &order)?;
+    let mut supervisor = start_supervisor(folder)?;
+    let connected =
+        client::connect(&folder.socket, Role::Owner).map_err(|e| Failure::own(e.to_string()))?;
+    let options = tui::TuiOptions { hold_at_end: !args.no_hold, theme: args.theme.clone() };
+    let ended = tui::run(connected, options);
+    super::screen::after(ended, &mut supervisor, folder)
+}
+
+/// Clears old runs away on a thread of its own: it may take long, and nothing waits for it.
+fn prune_beside_the_work(runs: RunsDir) {
+    std::thread::spawn(move || runs.prune().ok());
+}
+
+fn start_supervisor(folder: &RunFolder) -> Result<Child, Failure> {
+    let failed = |e: io::Error| Failure::own(format!("cannot start the supervisor: {e}"));
+    let log = private(&folder.dir.join(LOG)).map_err(failed)?;
+    // By its real path, so that every process is called `ganger`.
+    let program = fs::read_link("/proc/self/exe").map_err(failed)?;
+    let mut child = std::process::Command::new(program)
+        .arg("__supervise")
+        .arg(&folder.id)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(log)
+        .spawn()
+        .map_err(failed)?;
+    let mut line = String::new();
+    if let Some(out) = child.stdout.take() {
+        BufReader::new(out).read_line(&mut line).map_err(failed)?;
+    }
+    match serde_json::from_str(&line) {
+        Ok(Handshake::Ready) => Ok(child),
+        Ok(Handshake::Failed { message, exit_code }) => Err(Failure::drawn(exit_code, message)),
+        Err(_) => {
+            let log = fs::read_to_string(folder.dir.join(LOG)).unwrap_or_default();
+            Err(Failure::own(format!("the supervisor ended at its start: {}", log.trim())))
+        }
+    }
+}
+
+/// `ganger __supervise ID`: the supervisor of a run with a screen, in a session of its own.
+///
+/// # Errors
+/// Those of [`run`]; the screen's process hears of them through the handshake.
+pub fn supervise_detached(id: &str) -> Result<i32, Failure> {
+    // It fails only for a process that leads a group already: then it is away from the
+    // terminal as well.
+    let _leads_already = rustix::process::setsid();
+    let outcome = detached(id);
+    if let Err(failure) = &outcome {
+        say(&Handshake::Failed { message: failure.drawn_text(), exit_code: failure.code() });
+    }
+    outcome
+}
+
+fn detached(id: &str) -> Result<i32, Failure> {
+    let runs = RunsDir::from_env()?;
+    let folder = runs.open(id)?;
+    let read = |name: &str| {
+        fs::read(folder.dir.join(name))
+            .map_err(|e| Failure::own(format!("cannot read `{name}` of run `{id}`: {e}")))
+    };
+    let order: Order = serde_json::from_slice(&read(ORDER)?)
+        .map_err(|e| Failure::own(format!("cannot read the request of run `{id}`: {e}")))?;
+    let (prepared, warnings) = prepared(id, &read(TASK_FILE)?, order.request)?;
+    prune_beside_the_work(runs);
+    let setup = Setup {
+        prepared,
+        warnings,
+        front: Front::Screen { ready: Box::new(|_| say(&Handshake::Ready)) },
+        report: order.report.map(|path| ReportTarget::parse(path.as_os_str())),
+        folder,
+    };
+    supervise(setup).map_err(|e| Failure::own(e.to_string()))
+}
+
+fn say(handshake: &Handshake) {
+    if let Ok(line) = serde_json::to_string(handshake) {
+        // The screen may be gone: then the run is stopped for want of an owner.
+        let _screen_may_be_gone = writeln!(io::stdout(), "{line}");
+    }
+}

@@ -1,0 +1,7 @@
+//! Stories as text, and random runs in a random world with every promise checked at every step.
+
+mod sim;
+mod simulations;
+mod stories;
+mod story;
+mod watch;

@@ -1,0 +1,399 @@
+//! The process tree of each attempt: CPU, memory, age of output, and whether it is still.
+
+use super::Watched;
+use super::processes::{Member, Processes};
+use super::quiet::{Seen, Stillness};
+use crate::model::exec::Finding;
+use crate::model::{AttemptId, Mono, Now, ProcRef, TreeSample, Wall};
+use std::collections::HashMap;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// Looks at the trees of all watched attempts again and again.
+pub struct Trees {
+    processes: Processes,
+    page_bytes: u64,
+    ticks_per_s: u64,
+    known: HashMap<AttemptId, Known>,
+}
+
+/// What earlier looks found out about an attempt.
+#[derive(Default)]
+struct Known {
+    at: Option<Mono>,
+    peak_rss_bytes: u64,
+    output: Output,
+    last_output: Option<Mono>,
+    io: Option<u64>,
+    stillness: Stillness,
+}
+
+/// Size and time of last change of each output file.
+type Output = [Option<(u64, i64)>; 2];
+
+/// The members of one attempt, added up.
+#[derive(Default)]
+struct Sum {
+    pids: Vec<i32>,
+    rss_pages: u64,
+    threads: u32,
+    processes: u32,
+    /// CPU ticks now of all members, ended children included.
+    ticks: u64,
+    /// The same at the look before, of those that were members then and can no longer show up
+    /// in a parent's counters.
+    ticks_before: u64,
+    /// Ticks that processes alive at both looks used themselves.
+    own_ticks_used: u64,
+    /// Processes came or went.
+    changed: bool,
+    partial: bool,
+}
+
+impl Sum {
+    fn add(&mut self, pid: i32, member: &Member) {
+        let stat = &member.stat;
+        if stat.is_alive() {
+            self.pids.push(pid);
+            self.processes += 1;
+            self.threads += stat.threads;
+            self.rss_pages += stat.rss_pages;
+        }
+        self.ticks += stat.all_ticks();
+        match &member.before {
+            Some(before) => {
+                self.ticks_before += before.all_ticks();
+                self.own_ticks_used += stat.own_ticks.saturating_sub(before.own_ticks);
+            }
+            None => self.changed = true,
+        }
+        self.partial |= member.unreadable;
+    }
+
+    /// CPU ticks used since the look before.
+    ///
+    /// When a child ends and its parent waits for it, its ticks move into the parent's counter:
+    /// the sum over the tree stays. Where nobody waited they are lost; then the processes that
+    /// are still alive give a lower bound.
+    fn ticks_used(&self) -> u64 {
+        self.ticks.saturating_sub(self.ticks_before).max(self.own_ticks_used)
+    }
+}
+
+impl Trees {
+    pub fn new(root: PathBuf) -> Trees {
+        Trees {
+            processes: Processes::new(root),
+            page_bytes: system_number(libc::_SC_PAGESIZE),
+            ticks_per_s: system_number(libc::_SC_CLK_TCK),
+            known: HashMap::new(),
+        }
+    }
+
+    /// Looks at every watched attempt; hands findings to `on_finding`.
+    pub fn look(
+        &mut self,
+        now: Now,
+        watched: &[Watched],
+        on_finding: &mut dyn FnMut(Finding),
+    ) -> Vec<TreeSample> {
+        if watched.is_empty() {
+            self.processes.clear();
+            self.known.clear();
+            return Vec::new();
+        }
+        let leaders: HashMap<i32, (AttemptId, ProcRef)> =
+            watched.iter().map(|w| (w.proc.pid, (w.attempt, w.proc))).collect();
+        self.processes.look(&leaders);
+        let mut sums = self.sums();
+        let mut known = std::mem::take(&mut self.known);
+        let mut trees = Vec::with_capacity(watched.len());
+        for watched in watched {
+            let mut known_of = known.remove(&watched.attempt).unwrap_or_default();
+            let sum = sums.remove(&watched.attempt);
+            trees.extend(self.tree(now, watched, &mut known_of, sum, on_finding));
+            self.known.insert(watched.attempt, known_of);
+        }
+        trees
+    }
+
+    fn sums(&self) -> HashMap<AttemptId, Sum> {
+        let mut sums: HashMap<AttemptId, Sum> = HashMap::new();
+        for (pid, member) in self.processes.members() {
+            sums.entry(member.attempt).or_default().add(pid, member);
+        }
+        for (_, attempt, stat) in self.processes.ended() {
+            let Some(sum) = sums.get_mut(attempt) else { continue };
+            sum.changed = true;
+            if self.processes.is_or_was_member(stat.ppid, *attempt) {
+                sum.ticks_before += stat.all_ticks();
+            }
+        }
+        for sum in sums.values_mut() {
+            sum.partial |= self.processes.missed_some();
+        }
+        sums
+    }
+
+    fn tree(
+        &mut self,
+        now: Now,
+        watched: &Watched,
+        known: &mut Known,
+        sum: Option<Sum>,
+        on_finding: &mut dyn FnMut(Finding),
+    ) -> Option<TreeSample> {
+        let output = [
+            watched.output[0].as_deref().and_then(size_and_change),
+            watched.output[1].as_deref().and_then(size_and_change),
+        ];
+        let grew = std::mem::replace(&mut known.output, output) != output;
+        known.last_output = last_output(now, &output).max(known.last_output);
+        let mut sum = sum?;
+
+        let elapsed = known.at.replace(now.mono).map(|before| now.mono.since(before));
+        let cpu_percent = elapsed.filter(|e| !e.is_zero()).map(|elapsed| {
+            let cpu_s = sum.ticks_used() as f32 / self.ticks_per_s as f32;
+            cpu_s * 100.0 / elapsed.as_secs_f32()
+        });
+        let rss_bytes = sum.rss_pages * self.page_bytes;
+        known.peak_rss_bytes = known.peak_rss_bytes.max(rss_bytes);
+
+        let mut moved = elapsed.is_none() || grew || sum.changed || sum.ticks_used() > 0;
+        if !moved {
+            // The dearest file, read only when nothing else has shown a movement.
+            moved = self.io_moved(known, &mut sum);
+        }
+        let seen = Seen { at: now.mono, moved, paused: watched.paused };
+        if let Some(quiet) = known.stillness.look(seen, watched.quiet) {
+            let quiet_since = known.stillness.since().unwrap_or(now.mono);
+            on_finding(Finding { attempt: watched.attempt, quiet_since, quiet });
+        }
+        Some(TreeSample {
+            attempt: watched.attempt,
+            cpu_percent,
+            rss_bytes,
+            peak_rss_bytes: known.peak_rss_bytes,
+            threads: sum.threads,
+            processes: sum.processes,
+            last_output: known.last_output,
+            quiet_since: known.stillness.since(),
+            partial: sum.partial,
+        })
+    }
+
+    /// Whether a tree has moved bytes since this was last asked.
+    fn io_moved(&mut self, known: &mut Known, sum: &mut Sum) -> bool {
+        let mut io = 0_u64;
+        for pid in &sum.pids {
+            match self.processes.io_bytes(*pid) {
+                Some(bytes) => io = io.wrapping_add(bytes),
+                None => sum.partial = true,
+            }
+        }
+        known.io.replace(io) != Some(io)
+    }
+}
+
+/// A number that does not change while the system is up, at least 1.
+fn system_number(name: libc::c_int) -> u64 {
+    // SAFETY: sysconf takes a number, returns a number and touches no memory of ours.
+    let value = unsafe { libc::sysconf(name) };
+    u64::try_from(value).unwrap_or(0).max(1)
+}
+
+/// Size and last change of a regular file, in microseconds since 1970; `None` when it is not
+/// there or not a file, such as `/dev/null`.
+fn size_and_change(path: &Path) -> Option<(u64, i64)> {
+    let file = fs::metadata(path).ok().filter(|m| m.is_file())?;
+    Some((file.len(), file.mtime() * 1_000_000 + file.mtime_nsec() / 1_000))
+}
+
+/// When a file that holds something last changed, on the clock that never goes back.
+fn last_output(now: Now, output: &Output) -> Option<Mono> {
+    let changed = output.iter().flatten().filter(|(size, _)| *size > 0).map(|(_, at)| *at).max()?;
+    let Wall(wall) = now.wall;
+    let age = u64::try_from(wall.saturating_sub(changed)).unwrap_or(0);
+    Some(now.mono - Duration::from_micros(age))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::JobNo;
+    use std::path::PathBuf;
+
+    /// A `/proc` in a folder, written process by process.
+    struct Machine {
+        root: tempfile::TempDir,
+        trees: Trees,
+        second: u64,
+        findings: Vec<(u64, bool)>,
+    }
+
+    /// pid, ppid, session, own ticks, children's ticks, start
+    type Row = (i32, i32, i32, u64, u64, u64);
+
+    impl Machine {
+        fn new() -> Machine {
+            let root = tempfile::tempdir().unwrap();
+            let trees =
+                Trees { page_bytes: 4096, ticks_per_s: 100, ..Trees::new(root.path().to_owned()) };
+            Machine { root, trees, second: 0, findings: Vec::new() }
+        }
+
+        fn write(&self, rows: &[Row]) {
+            for folder in fs::read_dir(self.root.path()).unwrap().flatten() {
+                // Removed, not overwritten: a kept file must not see the next process.
+                fs::remove_dir_all(folder.path()).unwrap();
+            }
+            for (pid, ppid, session, own, children, start) in rows {
+                let folder = self.root.path().join(pid.to_string());
+                fs::create_dir(&folder).unwrap();
+                let stat = format!(
+                    "{pid} (x) S {ppid} {pid} {session} 0 -1 0 0 0 0 0 {own} 0 {children} 0 20 0 2 0 {start} 0 10\n"
+                );
+                fs::write(folder.join("stat"), stat).unwrap();
+                fs::write(folder.join("io"), "rchar: 5\nwchar: 0\n").unwrap();
+            }
+        }
+
+        /// One second later; the kept files of a real `/proc` change, those of a folder do not.
+        fn look(&mut self, rows: &[Row], watched: &[Watched]) -> Vec<TreeSample> {
+            self.write(rows);
+            self.trees.processes.close_files();
+            self.second += 1;
+            let at = Mono(self.second * 1_000_000);
+            let now = Now { mono: at, wall: Wall(1_000_000_000_000 + at.0 as i64) };
+            let (second, findings) = (self.second, &mut self.findings);
+            self.trees.look(now, watched, &mut |f| findings.push((second, f.quiet)))
+        }
+    }
+
+    fn watched(pid: i32, start_ticks: u64) -> Watched {
+        Watched {
+            attempt: AttemptId { job: JobNo(pid as u32), n: 1 },
+            proc: ProcRef { pid, start_ticks },
+            output: [None, None],
+            quiet: Some(Duration::from_secs(3)),
+            paused: false,
+        }
+    }
+
+    /// Job, processes, whole percents.
+    fn shape(trees: &[TreeSample]) -> Vec<(u32, u32, Option<f32>)> {
+        let percent = |t: &TreeSample| t.cpu_percent.map(f32::round);
+        trees.iter().map(|t| (t.attempt.job.0, t.processes, percent(t))).collect()
+    }
+
+    #[test]
+    fn a_tree_has_its_descendants_and_its_session() {
+        let mut machine = Machine::new();
+        let rows: &[Row] = &[
+            (1, 0, 1, 999, 0, 1),
+            (10, 1, 1, 500, 0, 5),     // the supervisor
+            (100, 10, 100, 1, 0, 50),  // leader
+            (101, 100, 100, 1, 0, 51), // child
+            (102, 101, 102, 1, 0, 52), // grandchild that called setsid
+            (103, 10, 100, 1, 0, 53),  // orphan of the session, now the supervisor's
+            (104, 10, 104, 1, 0, 54),  // somebody else's
+            (200, 10, 200, 1, 0, 60),  // another leader
+            (300, 10, 300, 1, 0, 70),  // reused pid: the watched one started at 65
+        ];
+        let trees = machine.look(rows, &[watched(100, 50), watched(200, 60), watched(300, 65)]);
+        assert_eq!(shape(&trees), [(100, 4, None), (200, 1, None)]);
+        assert_eq!((trees[0].threads, trees[0].rss_bytes), (8, 4 * 10 * 4096));
+    }
+
+    #[test]
+    fn who_is_in_stays_in_when_its_parent_ends() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let rows: &[Row] =
+            &[(100, 10, 100, 0, 0, 50), (101, 100, 100, 0, 0, 51), (102, 101, 102, 0, 0, 52)];
+        machine.look(rows, &leader);
+        let rows: &[Row] = &[(100, 10, 100, 0, 0, 50), (102, 10, 102, 30, 0, 52)];
+        assert_eq!(shape(&machine.look(rows, &leader)), [(100, 2, Some(30.0))]);
+        // Its own children follow.
+        let rows: &[Row] = &[(102, 10, 102, 30, 0, 52), (103, 102, 103, 0, 0, 58)];
+        assert_eq!(shape(&machine.look(rows, &leader)), [(100, 2, Some(0.0))]);
+    }
+
+    #[test]
+    fn a_stranger_with_a_reused_pid_does_not_join() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        // 90 remembers 101 as its parent from a time when that was another process.
+        let rows: &[Row] =
+            &[(100, 10, 100, 0, 0, 50), (101, 100, 100, 0, 0, 51), (90, 101, 90, 0, 0, 40)];
+        assert_eq!(shape(&machine.look(rows, &leader)), [(100, 2, None)]);
+    }
+
+    #[test]
+    fn a_job_of_many_short_processes_shows_their_cpu() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        machine.look(&[(100, 10, 100, 5, 0, 50)], &leader);
+        let trees = machine.look(&[(100, 10, 100, 5, 80, 50)], &leader);
+        assert_eq!(shape(&trees), [(100, 1, Some(80.0))]);
+        // A child at work, then reaped: its ticks are counted once.
+        let rows: &[Row] = &[(100, 10, 100, 5, 80, 50), (101, 100, 100, 60, 0, 70)];
+        assert_eq!(shape(&machine.look(rows, &leader)), [(100, 2, Some(60.0))]);
+        let trees = machine.look(&[(100, 10, 100, 5, 150, 50)], &leader);
+        assert_eq!(shape(&trees), [(100, 1, Some(10.0))]);
+    }
+
+    #[test]
+    fn ticks_that_nobody_waited_for_do_not_hide_the_work_of_others() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let rows: &[Row] = &[(100, 10, 100, 5, 0, 50), (101, 100, 100, 500, 0, 51)];
+        machine.look(rows, &leader);
+        let trees = machine.look(&[(100, 10, 100, 45, 0, 50)], &leader);
+        assert_eq!(shape(&trees), [(100, 1, Some(40.0))]);
+    }
+
+    #[test]
+    fn quiet_is_found_after_its_time_and_ends_with_a_movement() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let still: &[Row] = &[(100, 10, 100, 5, 0, 50)];
+        for _ in 1..=7 {
+            machine.look(still, &leader);
+        }
+        // First look: baseline. Second: first reading of I/O. Quiet from then on.
+        assert_eq!(machine.findings, [(5, true)]);
+        let trees = machine.look(&[(100, 10, 100, 6, 0, 50)], &leader);
+        assert_eq!(machine.findings, [(5, true), (8, false)]);
+        assert_eq!(trees[0].quiet_since, None);
+    }
+
+    #[test]
+    fn output_has_an_age_and_counts_as_a_movement() {
+        let mut machine = Machine::new();
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut leader = watched(100, 50);
+        leader.output[0] = Some(PathBuf::from(file.path()));
+        leader.output[1] = Some(PathBuf::from("/dev/null"));
+        let still: &[Row] = &[(100, 10, 100, 5, 0, 50)];
+        let written = |second: u64, text: &str| {
+            fs::write(file.path(), text).unwrap();
+            let at = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000 + second);
+            file.as_file().set_modified(at).unwrap();
+        };
+        written(0, "");
+        let leader = [leader];
+        assert_eq!(machine.look(still, &leader)[0].last_output, None);
+        machine.look(still, &leader);
+        machine.look(still, &leader);
+        written(3, "hello");
+        let tree = machine.look(still, &leader)[0];
+        assert_eq!((tree.last_output, tree.quiet_since), (Some(Mono(3_000_000)), None));
+        machine.look(still, &leader);
+        let tree = machine.look(still, &leader)[0];
+        assert_eq!(tree.last_output, Some(Mono(3_000_000)));
+        assert_eq!(tree.quiet_since, Some(Mono(4_000_000)));
+    }
+}

@@ -1,0 +1,129 @@
+//! The way to the supervisor: in the same process, or over its socket.
+
+use crate::control::client::{Receiver, Sender};
+use crate::control::proto::{ToClient, ToServer};
+use crate::model::query::{Query, Reply};
+use std::collections::VecDeque;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// The supervisor is gone without a `Bye`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the supervisor ended without a word")]
+pub struct Gone;
+
+/// A connection to a supervisor, already past its hello.
+///
+/// A front end may be behind: it asks for the output of jobs after the run has ended. So the
+/// supervisor answers questions after its `Bye`, until the front end hangs up.
+pub trait Link {
+    /// Sends a message.
+    ///
+    /// # Errors
+    /// When the supervisor is gone.
+    fn send(&mut self, message: ToServer) -> Result<(), Gone>;
+
+    /// Waits for the next message, `None` when none came in time.
+    ///
+    /// # Errors
+    /// When the supervisor is gone and nothing of what it said is left.
+    fn receive(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone>;
+}
+
+/// A link made of two channels, for a supervisor in the same process.
+pub struct ChannelLink<F> {
+    /// Hands a message to the supervisor; `false` when it is gone.
+    pub send: F,
+    pub receive: mpsc::Receiver<ToClient>,
+}
+
+impl<F: FnMut(ToServer) -> bool> Link for ChannelLink<F> {
+    fn send(&mut self, message: ToServer) -> Result<(), Gone> {
+        if (self.send)(message) { Ok(()) } else { Err(Gone) }
+    }
+
+    fn receive(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone> {
+        match self.receive.recv_timeout(wait) {
+            Ok(message) => Ok(Some(message)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Gone),
+        }
+    }
+}
+
+/// A link over a run's socket.
+pub struct SocketLink {
+    sender: Sender,
+    receive: mpsc::Receiver<ToClient>,
+}
+
+impl SocketLink {
+    /// Starts a thread that reads the socket, so that waiting can end.
+    pub fn new(sender: Sender, mut receiver: Receiver) -> SocketLink {
+        let (to, receive) = mpsc::sync_channel(1024);
+        std::thread::spawn(move || {
+            while let Ok(message) = receiver.receive() {
+                if to.send(message).is_err() {
+                    break;
+                }
+            }
+        });
+        SocketLink { sender, receive }
+    }
+}
+
+impl Link for SocketLink {
+    fn send(&mut self, message: ToServer) -> Result<(), Gone> {
+        self.sender.send(&message).map_err(|_| Gone)
+    }
+
+    fn receive(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone> {
+        match self.receive.recv_timeout(wait) {
+            Ok(message) => Ok(Some(message)),
+            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
+            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Gone),
+        }
+    }
+}
+
+/// How long a reply may take before a question is given up: a supervisor that does not answer
+/// for so long is stuck, and the front end should still show what it has.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Questions and messages over one link, kept apart.
+pub(super) struct Talk<'a> {
+    link: &'a mut dyn Link,
+    /// Messages that came while a reply was awaited.
+    waiting: VecDeque<ToClient>,
+    next_id: u64,
+}
+
+impl<'a> Talk<'a> {
+    /// Subscribes to snapshots and events.
+    pub(super) fn begin(link: &'a mut dyn Link) -> Result<Talk<'a>, Gone> {
+        link.send(ToServer::Subscribe { snapshots: true, events: true })?;
+        Ok(Talk { link, waiting: VecDeque::new(), next_id: 1 })
+    }
+
+    /// Returns the next message that is no reply.
+    pub(super) fn next(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone> {
+        match self.waiting.pop_front() {
+            Some(message) => Ok(Some(message)),
+            None => self.link.receive(wait),
+        }
+    }
+
+    /// Asks and waits for the reply; `None` when there will be none.
+    pub(super) fn ask(&mut self, query: Query) -> Option<Reply> {
+        self.next_id += 1;
+        let id = self.next_id;
+        self.link.send(ToServer::Query { id, query }).ok()?;
+        loop {
+            match self.link.receive(PATIENCE).ok()?? {
+                ToClient::Reply { id: of, reply } if of == id => return Some(*reply),
+                // A `Bye` may already be under way when the last jobs' output is asked for.
+                message => self.waiting.push_back(message),
+            }
+        }
+    }
+}

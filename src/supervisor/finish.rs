@@ -1,0 +1,118 @@
+//! The end of a run: the report and the run's record.
+
+use super::Supervisor;
+use super::launch::{Place, command};
+use crate::control::proto::ToClient;
+use crate::control::runs::EndedInfo;
+use crate::control::server::IN_PROCESS;
+use crate::engine::JobState;
+use crate::model::report::{CommandText, JobReport, REPORT_VERSION, RunReport, UnreadTask};
+use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
+use crate::plan::inputs::InputSet;
+use std::time::Duration;
+
+impl Supervisor {
+    /// Takes in that the run has ended: writes the report and says so in the run's folder.
+    pub(super) fn ended(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
+        self.exit_code = Some(exit_code);
+        let counts = *self.engine.state().counts();
+        let ended = EndedInfo { exit_code, outcome, ended_at: at.wall, counts };
+        if let Err(e) = self.folder.finish(ended) {
+            self.publisher.notice(format!("warning: {e}"));
+        }
+        self.write_report(outcome, exit_code, at);
+        // Everybody sees the end before the goodbye.
+        if self.clients.want_snapshots() {
+            self.publish();
+        }
+        // A front end in this process has nothing to wait for after that; a screen may stay.
+        let bye = ToClient::Bye {
+            exit_code: self.exit_code.unwrap_or(exit_code),
+            trouble: self.trouble.clone(),
+        };
+        self.clients.send(IN_PROCESS, &bye);
+    }
+
+    fn write_report(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
+        let counts = *self.engine.state().counts();
+        let Some(target) = self.report.take() else { return };
+        let head = self.head(outcome, exit_code, at);
+        let jobs = (1..=counts.total).map(|n| self.job_report(JobNo(n)));
+        if let Err(e) = target.write(&head, jobs) {
+            let trouble = format!("{e}\nhint: {}", e.hint);
+            self.publisher.notice(trouble.clone());
+            self.trouble = Some(trouble);
+            self.exit_code = Some(if exit_code == 0 { 3 } else { exit_code });
+        }
+    }
+
+    fn head(&self, outcome: RunOutcome, exit_code: i32, at: Now) -> RunReport {
+        let task_name = |task: crate::model::TaskIdx| {
+            self.prepared.schedule.tasks[task.0 as usize].name.clone()
+        };
+        let unread = self.ledger.unread.iter();
+        RunReport {
+            version: REPORT_VERSION,
+            run: self.info.run.clone(),
+            name: self.info.name.clone(),
+            file: self.info.file.clone(),
+            started_at: self.info.started_at,
+            ended_at: at.wall,
+            wall_s: at.mono.since(self.info.started_mono),
+            outcome,
+            exit_code,
+            totals: (*self.engine.state().counts()).into(),
+            unread_tasks: unread
+                .map(|(task, error)| UnreadTask { task: task_name(*task), error: error.clone() })
+                .collect(),
+        }
+    }
+
+    fn job_report(&self, job: JobNo) -> JobReport {
+        let state = self.engine.state();
+        let (task, index) = state.task_of(job).unwrap_or((crate::model::TaskIdx(0), 0));
+        let none = InputSet::none();
+        let inputs = self.inputs[task.0 as usize].as_deref().unwrap_or(&none);
+        let record = self.ledger.get(job);
+        let place = Place {
+            attempt: AttemptId { job, n: record.map_or(1, |r| r.attempts) },
+            task,
+            index,
+            slot: Slot { pool: crate::model::PoolIdx::DEFAULT, n: 1 },
+            pool_size: 1,
+        };
+        let text = command(&self.prepared, inputs, place)
+            .unwrap_or_else(|error| CommandText::Shell(Text::from(error)));
+        let outcome = match state.job_state(job) {
+            Some(JobState::Ended { outcome }) => outcome,
+            _ => Outcome::Lost,
+        };
+        let pairs = inputs.vars(index).into_iter().map(|(n, v)| (n, Text(v.into_owned())));
+        let name = |task: crate::model::TaskIdx| {
+            self.prepared.schedule.tasks[task.0 as usize].name.clone()
+        };
+        let row =
+            JobReport::unstarted(job.0, name(task), index + 1, pairs.collect(), text, outcome);
+        let row = JobReport {
+            upstream: match outcome {
+                Outcome::Skipped { upstream } => Some(name(upstream)),
+                _ => None,
+            },
+            ..row
+        };
+        let Some(record) = record else { return row };
+        let ran = record.exit.is_some();
+        let row = row.with_exit(record.exit);
+        let row = if ran { row.with_usage(&record.usage) } else { row };
+        JobReport {
+            attempts: record.attempts,
+            started_at: record.started_at,
+            wall_s: record.wall().or(Some(Duration::ZERO)).filter(|_| record.started_at.is_some()),
+            swept_processes: record.swept,
+            oom_killed: record.oom_killed,
+            reason: record.reason,
+            error: record.error.as_deref().map(str::to_owned),
+            ..row
+        }
+    }
+}

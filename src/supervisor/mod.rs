@@ -1,0 +1,508 @@
+//! The shell around the engine: one loop that feeds it everything that happens, performs what
+//! it asks for and publishes what came of it.
+//!
+//! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
+//! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
+//! queries, [`finish`] writes the report. Decisions are the engine's.
+
+pub mod answer;
+pub mod finish;
+pub mod launch;
+pub mod ledger;
+mod perform;
+pub mod prepare;
+pub mod publish;
+
+use crate::clock;
+use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
+use crate::control::report_file::ReportTarget;
+use crate::control::runs::RunFolder;
+use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
+use crate::engine::{Engine, Input, Step};
+use crate::exec::{Backend, Local, LocalOptions, Outputs};
+use crate::model::exec::{ExecReport, Finding, RunLocation};
+use crate::model::query::Reply;
+use crate::model::{
+    Answer, Asked, Command, Event, Mono, Requester, RunInfo, Sample, StopHow, TaskInfo,
+};
+use crate::plan::inputs::InputSet;
+use crate::probe::{Probe, WatchList};
+use launch::Launcher;
+use ledger::Ledger;
+use prepare::{Expanded, Prepared};
+use publish::Publisher;
+use std::io;
+use std::sync::Arc;
+use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::mpsc;
+
+/// Things that have happened and wait for their turn.
+const QUEUE: usize = 4096;
+/// Taken from the queue at a time, so that a busy back end cannot starve front ends.
+const BATCH: usize = 256;
+/// How long the run's own screen may take to connect before it is given up.
+const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a supervisor could not do its work.
+#[derive(Debug, thiserror::Error)]
+pub enum SuperviseError {
+    #[error("cannot {what}: {error}")]
+    Io { what: String, error: io::Error },
+    #[error(transparent)]
+    Runs(#[from] crate::control::runs::RunsError),
+}
+
+impl SuperviseError {
+    fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> SuperviseError {
+        let what = what.into();
+        move |error| SuperviseError::Io { what, error }
+    }
+}
+
+/// Who shows the run.
+pub enum Front {
+    /// A front end in this process.
+    InProcess { to: std_mpsc::Sender<ToClient>, from: mpsc::UnboundedReceiver<ToServer> },
+    /// A screen in another process, which connects as the owner. `ready` is called once it can.
+    Screen { ready: Box<dyn FnOnce(&RunInfo)> },
+}
+
+/// A run to supervise.
+pub struct Setup {
+    pub prepared: Prepared,
+    /// Problems of the task file that are no errors, drawn.
+    pub warnings: Vec<String>,
+    pub folder: RunFolder,
+    pub front: Front,
+    pub report: Option<ReportTarget>,
+}
+
+/// Everything that can happen to a supervisor.
+enum Message {
+    Exec(ExecReport),
+    Sample(Arc<Sample>),
+    Finding(Finding),
+    Expanded(Box<Expanded>),
+    Client(FromClient),
+    Front(ToServer),
+    FrontGone,
+    Signal(i32),
+}
+
+/// Whether the run's own front end is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Owner {
+    /// In this very process.
+    Within,
+    AwaitedUntil(Mono),
+    Connected,
+    Gone,
+}
+
+/// A supervisor at work.
+struct Supervisor {
+    prepared: Arc<Prepared>,
+    engine: Engine,
+    /// Inputs of the tasks, once read.
+    inputs: Vec<Option<Arc<InputSet>>>,
+    launcher: Launcher,
+    backend: Local,
+    outputs: Outputs,
+    watch: WatchList,
+    clients: Clients,
+    ledger: Ledger,
+    publisher: Publisher,
+    info: Arc<RunInfo>,
+    queue: mpsc::Sender<Message>,
+    owner: Owner,
+    /// SIGINT and SIGTERM so far.
+    n_interrupts: u32,
+    report: Option<ReportTarget>,
+    folder: RunFolder,
+    /// Set when the run has ended.
+    exit_code: Option<i32>,
+    trouble: Option<String>,
+}
+
+/// Runs a prepared run to its end and returns its exit code.
+///
+/// # Errors
+/// When the socket, the back end or the run's folder cannot be set up: nothing was started.
+pub fn supervise(setup: Setup) -> Result<i32, SuperviseError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(SuperviseError::io("start the supervisor's event loop"))?;
+    let code = runtime.block_on(run(setup));
+    // A thread that still reads a source of inputs must not keep ganger from ending.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run(setup: Setup) -> Result<i32, SuperviseError> {
+    let (queue, mut messages) = mpsc::channel(QUEUE);
+    let mark = mark(&setup.folder.id);
+    let info = Arc::new(info(&setup));
+    setup.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
+    let listening = server::listen(&setup.folder.socket)
+        .map_err(SuperviseError::io(format!("open `{}`", setup.folder.socket.display())))?;
+    watch_signals(&queue)?;
+    let (mut supervisor, probe, from, ready) = start(setup, &mark, &info, &queue)?;
+    let (to_clients, mut from_clients) = mpsc::channel(BATCH);
+    let serving = server::serve(&listening, Arc::clone(&info), to_clients);
+    let forwarding = async {
+        while let Some(message) = from_clients.recv().await {
+            if queue.send(Message::Client(message)).await.is_err() {
+                break;
+            }
+        }
+    };
+    if let Some(from) = from {
+        let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
+        supervisor.clients.send(IN_PROCESS, &hello);
+        tokio::spawn(forward_front(from, queue.clone()));
+    }
+    if let Some(ready) = ready {
+        ready(&info);
+    }
+    let code = tokio::select! {
+        code = supervisor.work(&mut messages) => code,
+        () = serving => 3,
+        () = forwarding => 3,
+    };
+    drop(messages);
+    drop(probe);
+    supervisor.backend.shutdown();
+    let bye = ToClient::Bye { exit_code: code, trouble: supervisor.trouble.take() };
+    supervisor.clients.goodbye(&bye).await;
+    Ok(code)
+}
+
+type Started = (
+    Supervisor,
+    Probe,
+    Option<mpsc::UnboundedReceiver<ToServer>>,
+    Option<Box<dyn FnOnce(&RunInfo)>>,
+);
+
+fn start(
+    setup: Setup,
+    mark: &str,
+    info: &Arc<RunInfo>,
+    queue: &mpsc::Sender<Message>,
+) -> Result<Started, SuperviseError> {
+    let prepared = Arc::new(setup.prepared);
+    let location = RunLocation {
+        mark: mark.to_owned(),
+        dir: setup.folder.dir.clone(),
+        socket: setup.folder.socket.clone(),
+    };
+    let to = queue.clone();
+    let backend = Local::start(
+        location,
+        LocalOptions::default(),
+        Box::new(move |report| drop(to.blocking_send(Message::Exec(report)))),
+    )
+    .map_err(SuperviseError::io("start the back end"))?;
+    let watch = WatchList::default();
+    let (to_sample, to_finding) = (queue.clone(), queue.clone());
+    let probe = Probe::start(
+        watch.clone(),
+        // A sample that finds the queue full is missed: the next one is better anyway.
+        move |sample| drop(to_sample.try_send(Message::Sample(sample))),
+        move |finding| drop(to_finding.blocking_send(Message::Finding(finding))),
+    )
+    .map_err(SuperviseError::io("start the probe"))?;
+    let mut clients = Clients::new();
+    let (owner, from, ready) = match setup.front {
+        Front::InProcess { to, from } => {
+            clients.add_in_process(to);
+            (Owner::Within, Some(from), None)
+        }
+        Front::Screen { ready } => {
+            (Owner::AwaitedUntil(clock::mono() + SCREEN_PATIENCE), None, Some(ready))
+        }
+    };
+    let supervisor = Supervisor {
+        engine: Engine::new(prepared.schedule.clone(), SEED),
+        inputs: vec![None; prepared.plan.tasks.len()],
+        launcher: Launcher::new(Arc::clone(&prepared), mark, &setup.folder.socket),
+        outputs: backend.outputs(),
+        backend,
+        watch,
+        clients,
+        ledger: Ledger::default(),
+        publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        info: Arc::clone(info),
+        queue: queue.clone(),
+        owner,
+        n_interrupts: 0,
+        report: setup.report,
+        folder: setup.folder,
+        exit_code: None,
+        trouble: None,
+        prepared,
+    };
+    Ok((supervisor, probe, from, ready))
+}
+
+/// For the jitter of retries: the same in every run, so that runs can be compared.
+const SEED: u64 = 0x67616e676572;
+
+/// GANGER_RUN of the jobs: this run's id behind the outer runs'.
+pub fn mark(id: &str) -> String {
+    match std::env::var("GANGER_RUN") {
+        Ok(outer) if !outer.is_empty() => format!("{outer}/{id}"),
+        _ => id.to_owned(),
+    }
+}
+
+fn info(setup: &Setup) -> RunInfo {
+    let prepared = &setup.prepared;
+    let now = clock::now();
+    let tasks = prepared.plan.tasks.iter().map(|task| TaskInfo {
+        name: task.rules.name.clone(),
+        description: task.description.clone(),
+        pool: task.rules.pool.0,
+    });
+    RunInfo {
+        run: prepared.run.clone(),
+        name: prepared.plan.name.clone(),
+        description: prepared.plan.description.clone(),
+        file: prepared.request.file.clone(),
+        supervisor_pid: std::process::id().cast_signed(),
+        started_at: now.wall,
+        started_mono: now.mono,
+        dir: setup.folder.dir.display().to_string(),
+        tasks: tasks.collect(),
+        pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
+    }
+}
+
+fn watch_signals(queue: &mpsc::Sender<Message>) -> Result<(), SuperviseError> {
+    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+        let mut stream = signal(SignalKind::from_raw(number))
+            .map_err(SuperviseError::io("watch for signals"))?;
+        let queue = queue.clone();
+        tokio::spawn(async move {
+            while stream.recv().await.is_some() {
+                if queue.send(Message::Signal(number)).await.is_err() {
+                    break;
+                }
+            }
+        });
+    }
+    Ok(())
+}
+
+async fn forward_front(mut from: mpsc::UnboundedReceiver<ToServer>, queue: mpsc::Sender<Message>) {
+    while let Some(message) = from.recv().await {
+        if queue.send(Message::Front(message)).await.is_err() {
+            return;
+        }
+    }
+    let _supervisor_may_be_done = queue.send(Message::FrontGone).await;
+}
+
+impl Supervisor {
+    /// Works until the run has ended and its front end has seen enough; returns the exit code.
+    async fn work(&mut self, messages: &mut mpsc::Receiver<Message>) -> i32 {
+        self.begin();
+        let mut batch = Vec::with_capacity(BATCH);
+        loop {
+            if let Some(code) = self.exit_code
+                && self.owner == Owner::Gone
+            {
+                return code;
+            }
+            let wake = self.next_wake();
+            let due = async {
+                match wake {
+                    Some(at) => tokio::time::sleep_until(clock::tokio_instant(at)).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                biased;
+                n = messages.recv_many(&mut batch, BATCH) => {
+                    if n == 0 {
+                        return self.exit_code.unwrap_or(3);
+                    }
+                    for message in batch.drain(..) {
+                        self.take(message);
+                    }
+                }
+                () = due => {}
+            }
+            self.look_at_the_clock();
+        }
+    }
+
+    /// Reads the inputs of the tasks that have theirs at start, then starts the run.
+    fn begin(&mut self) {
+        for task in prepare::read_at_start(&self.prepared) {
+            let expanded = prepare::expand(&self.prepared, task);
+            self.expanded(expanded);
+        }
+        self.input(Input::Start);
+    }
+
+    fn next_wake(&self) -> Option<Mono> {
+        let awaited = match self.owner {
+            Owner::AwaitedUntil(at) => Some(at),
+            _ => None,
+        };
+        let publish = if self.clients.want_snapshots() { self.publisher.due() } else { None };
+        [self.engine.next_deadline(), publish, awaited].into_iter().flatten().min()
+    }
+
+    fn look_at_the_clock(&mut self) {
+        let now = clock::now();
+        if self.engine.next_deadline().is_some_and(|at| at <= now.mono) {
+            self.input(Input::Tick);
+        }
+        if matches!(self.owner, Owner::AwaitedUntil(at) if at <= now.mono) {
+            self.lose_owner();
+        }
+        if self.clients.want_snapshots() && self.publisher.due().is_some_and(|at| at <= now.mono) {
+            self.publish();
+        }
+    }
+
+    fn publish(&mut self) {
+        let now = clock::now();
+        let snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
+        self.clients.push_snapshot(snapshot);
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Exec(report) => self.input(Input::Exec(report)),
+            Message::Sample(sample) => self.sampled(sample),
+            Message::Finding(finding) => self.input(Input::Finding(finding)),
+            Message::Expanded(expanded) => self.expanded(*expanded),
+            Message::Client(from) => self.client(from),
+            Message::Front(message) => self.said(IN_PROCESS, message),
+            Message::FrontGone => self.lose_owner(),
+            Message::Signal(number) => self.signalled(number),
+        }
+    }
+
+    /// Feeds the engine and performs what it asks for.
+    fn input(&mut self, input: Input) {
+        let step = self.engine.handle(clock::now(), input);
+        self.perform(step);
+    }
+
+    fn ask(&mut self, by: Requester, command: Command) -> Answer {
+        let asked = Input::Asked(Asked { by, command });
+        let mut step = self.engine.handle(clock::now(), asked);
+        let answer = step.answer.take();
+        self.perform(step);
+        answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()))
+    }
+
+    fn perform(&mut self, step: Step) {
+        for event in &step.events {
+            self.ledger.note(event);
+            self.publisher.note(event, &self.engine);
+            self.follow(event);
+        }
+        self.clients.push_events(&step.events);
+        for effect in step.effects {
+            self.effect(effect);
+        }
+        if let Some(Event::RunEnded { outcome, exit_code, at }) = step.events.last() {
+            self.ended(*outcome, *exit_code, *at);
+        }
+    }
+
+    fn expanded(&mut self, expanded: Expanded) {
+        let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
+        for warning in expanded.warnings {
+            self.publisher.notice(warning);
+        }
+        if let Ok(inputs) = expanded.inputs {
+            self.inputs[expanded.task.0 as usize] = Some(inputs);
+        }
+        self.input(input);
+    }
+
+    fn sampled(&mut self, sample: Arc<Sample>) {
+        for tree in &sample.trees {
+            self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
+        }
+        self.publisher.sampled(sample);
+    }
+
+    fn signalled(&mut self, number: i32) {
+        self.n_interrupts += 1;
+        let how = match (number, self.n_interrupts) {
+            (libc::SIGINT, 1) if self.owner == Owner::Within => StopHow::Drain,
+            (libc::SIGINT, 1 | 2) | (_, 1) => StopHow::Stop,
+            _ => StopHow::Kill,
+        };
+        if self.exit_code.is_some() {
+            // The run has ended; only its front end is still looking or printing.
+            self.owner = Owner::Gone;
+            return;
+        }
+        self.stop(Requester::Signal { signal: number }, how);
+    }
+
+    fn stop(&mut self, by: Requester, how: StopHow) {
+        if self.exit_code.is_none() {
+            self.ask(by, Command::Stop { how });
+        }
+    }
+
+    fn client(&mut self, from: FromClient) {
+        match from {
+            FromClient::Joined { client, role, lines } => {
+                if role == Role::Owner {
+                    self.owner = Owner::Connected;
+                }
+                self.clients.join(client, role, lines);
+            }
+            FromClient::Left { client } => {
+                if self.clients.leave(client) == Some(Role::Owner) {
+                    self.lose_owner();
+                }
+            }
+            FromClient::Said { client, message } => self.said(client, message),
+        }
+    }
+
+    /// The run's own front end is gone: a run that nobody can see or leave is stopped.
+    fn lose_owner(&mut self) {
+        self.owner = Owner::Gone;
+        self.stop(Requester::Ganger, StopHow::Stop);
+    }
+
+    fn said(&mut self, client: u64, message: ToServer) {
+        match message {
+            ToServer::Hello { .. } => {}
+            ToServer::Subscribe { snapshots, events } => {
+                self.clients.subscribe(client, snapshots, events);
+                self.publisher.changed();
+            }
+            ToServer::Command { id, command } => {
+                let by = match self.clients.role(client) {
+                    Some(Role::Guest { pid }) => Requester::Cli { pid },
+                    _ => Requester::Screen,
+                };
+                let answer = match self.check(&command) {
+                    Err(why) => Answer::Refused(why),
+                    Ok(()) => self.ask(by, command),
+                };
+                self.clients.send(client, &ToClient::Answer { id, answer });
+            }
+            ToServer::Query { id, query } => {
+                let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
+                self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
+            }
+        }
+    }
+}

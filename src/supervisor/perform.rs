@@ -1,0 +1,124 @@
+//! Effects into the world, and events into the edges that follow them.
+
+use super::launch::Place;
+use super::{Message, Supervisor, prepare};
+use crate::clock;
+use crate::engine::{Effect, Input};
+use crate::exec::Backend;
+use crate::model::{AttemptId, Command, Event, ExecReport, PauseTarget, Slot, TaskIdx};
+use crate::probe::Watched;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+impl Supervisor {
+    /// Does one thing that the engine asked for.
+    pub(super) fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Launch { attempt, task, index, slot } => {
+                self.launch(attempt, task, index, slot)
+            }
+            Effect::Signal { attempt, signal } => self.backend.signal(attempt, signal),
+            Effect::Kill { attempt } => self.backend.kill(attempt),
+            Effect::Freeze { attempt } => {
+                self.watch.set_paused(attempt, true);
+                self.backend.freeze(attempt);
+            }
+            Effect::Thaw { attempt } => {
+                self.watch.set_paused(attempt, false);
+                self.backend.thaw(attempt);
+            }
+            Effect::Expand { task } => self.expand(task),
+        }
+    }
+
+    /// Lets the edges know of what has happened.
+    pub(super) fn follow(&mut self, event: &Event) {
+        match event {
+            Event::AttemptStarted { attempt, proc, .. } => {
+                let Some((task, _)) = self.engine.state().task_of(attempt.job) else { return };
+                let rules = &self.prepared.schedule.tasks[task.0 as usize];
+                let path = |p: Option<crate::model::Text>| {
+                    p.map(|p| PathBuf::from(std::ffi::OsString::from_vec(p.0)))
+                };
+                use std::os::unix::ffi::OsStringExt;
+                let files = self.outputs.files(*attempt);
+                self.watch.watch(Watched {
+                    attempt: *attempt,
+                    proc: *proc,
+                    output: [path(files.stdout), path(files.stderr)],
+                    quiet: rules.quiet.map(|q| q.after),
+                    paused: false,
+                });
+            }
+            Event::AttemptEnded { attempt, .. } => self.watch.unwatch(*attempt),
+            _ => {}
+        }
+    }
+
+    fn launch(&mut self, attempt: AttemptId, task: TaskIdx, index: u32, slot: Slot) {
+        let pool_size = self.engine.state().pools()[slot.pool.0 as usize].size();
+        let place = Place { attempt, task, index, slot, pool_size };
+        let order = match &self.inputs[task.0 as usize] {
+            Some(inputs) => self.launcher.order(place, &Arc::clone(inputs)),
+            None => Err("its inputs are not there".to_owned()),
+        };
+        match order {
+            Ok(order) => self.backend.launch(order),
+            Err(error) => {
+                // Through the queue, not at once: the engine must not be entered twice.
+                let report = ExecReport::SpawnFailed { attempt, error, at: clock::now() };
+                self.later(Message::Exec(report));
+            }
+        }
+    }
+
+    /// Reads the inputs of a task on a thread of its own, since that may block.
+    fn expand(&mut self, task: TaskIdx) {
+        let prepared = Arc::clone(&self.prepared);
+        let queue = self.queue.clone();
+        let read = move || {
+            let expanded = prepare::expand(&prepared, task);
+            drop(queue.blocking_send(Message::Expanded(Box::new(expanded))));
+        };
+        if let Err(e) = std::thread::Builder::new().name("inputs".to_owned()).spawn(read) {
+            let error = format!("cannot start a thread to read its inputs: {e}");
+            self.input(Input::InputsFailed { task, error });
+        }
+    }
+
+    /// Puts a message of our own into the queue.
+    fn later(&self, message: Message) {
+        let queue = self.queue.clone();
+        tokio::spawn(async move { queue.send(message).await.ok() });
+    }
+
+    /// Finds out whether everything that a command names exists.
+    pub(super) fn check(&self, command: &Command) -> Result<(), String> {
+        let state = self.engine.state();
+        let n_jobs = state.counts().total;
+        let n_pools = state.pools().len();
+        let job = match command {
+            Command::Kill { job, .. }
+            | Command::Signal { job, .. }
+            | Command::Retry { job }
+            | Command::Pause { target: PauseTarget::Job(job) }
+            | Command::Resume { target: PauseTarget::Job(job) } => Some(*job),
+            _ => None,
+        };
+        let pool = match command {
+            Command::Scale { pool, .. }
+            | Command::Pause { target: PauseTarget::Pool(pool) }
+            | Command::Resume { target: PauseTarget::Pool(pool) } => Some(*pool),
+            _ => None,
+        };
+        match (job, pool) {
+            (Some(job), _) if job.0 == 0 || job.0 > n_jobs => {
+                Err(format!("no job {job}: this run has {n_jobs} jobs so far"))
+            }
+            (_, Some(pool)) if usize::from(pool.0) >= n_pools => {
+                Err(format!("no pool {}: this run has {n_pools}", pool.0))
+            }
+            _ => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! From a task file's text to everything a run needs before it starts.
+
+use crate::engine::Input;
+use crate::inputs::{ReadContext, read_source};
+use crate::model::TaskIdx;
+use crate::plan::EachMap;
+use crate::plan::Source;
+use crate::plan::inputs::{Foreach, InputSet, each_map};
+use crate::plan::read::{ReadOptions, read};
+use crate::plan::template::Name;
+use crate::plan::{Plan, Schedule};
+use crate::probe::{Cpus, usable_cpus};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What a person asked for when starting a run.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Request {
+    /// The task file as named on the command line; `-` for standard input.
+    pub file: String,
+    /// Folder that the task file's relative paths count from.
+    pub file_dir: PathBuf,
+    /// `--set NAME=VALUE`
+    pub set: Vec<(String, String)>,
+    /// Run these tasks and what they need; empty: all.
+    pub only: Vec<String>,
+    /// `-j`, in place of `workers`.
+    pub jobs: Option<String>,
+    /// A file with everything that came on standard input, when something asked for it.
+    pub stdin: Option<PathBuf>,
+}
+
+/// A run that may start.
+pub struct Prepared {
+    /// The run's id.
+    pub run: String,
+    pub plan: Plan,
+    pub schedule: Schedule,
+    /// Why each pool has its size.
+    pub size_reasons: Vec<String>,
+    pub cpus: Cpus,
+    pub request: Request,
+}
+
+/// Why a run may not start.
+#[derive(Debug, thiserror::Error)]
+pub enum PrepareError {
+    /// The task file has errors; the text shows them all.
+    #[error("{0}")]
+    Invalid(String),
+}
+
+/// Reads a task file's text. Returns the run and its warnings, drawn.
+///
+/// # Errors
+/// When the text has errors: all of them, drawn.
+pub fn prepare(
+    run: &str,
+    text: &[u8],
+    request: Request,
+) -> Result<(Prepared, Vec<String>), PrepareError> {
+    let source = Source::new(&request.file, text);
+    let outcome = read(text, &read_options(&request));
+    let drawn: Vec<String> = outcome.diagnostics.iter().map(|d| d.render(&source)).collect();
+    let Some(plan) = outcome.plan else {
+        return Err(PrepareError::Invalid(drawn.join("\n")));
+    };
+    let cpus = usable_cpus();
+    let jobs = match request.jobs.as_deref().map(crate::plan::units::parse_workers) {
+        None => None,
+        Some(Ok(count)) => Some(count),
+        Some(Err(why)) => {
+            return Err(PrepareError::Invalid(format!(
+                "error: `-j {}`: {why}",
+                request.jobs.as_deref().unwrap_or_default()
+            )));
+        }
+    };
+    let (schedule, size_reasons) = plan.schedule(cpus.count, &cpus.reason, jobs);
+    let run = run.to_owned();
+    Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, drawn))
+}
+
+/// What the reader of task files needs to know of a request.
+pub fn read_options(request: &Request) -> ReadOptions {
+    ReadOptions {
+        file_name: request.file.clone(),
+        file_dir: request.file_dir.clone(),
+        set: request.set.clone(),
+        only: request.only.clone(),
+    }
+}
+
+/// The jobs of a task, ready for the engine.
+pub struct Expanded {
+    pub task: TaskIdx,
+    /// `Err`: the inputs could not be read, in words.
+    pub inputs: Result<Arc<InputSet>, String>,
+    pub warnings: Vec<String>,
+}
+
+/// Reads the sources of one task. Blocks on files and commands.
+pub fn expand(prepared: &Prepared, task: TaskIdx) -> Expanded {
+    let mut warnings = Vec::new();
+    let inputs = match &prepared.plan.tasks[task.0 as usize].foreach {
+        None => Ok(InputSet::none()),
+        Some(foreach) => read_inputs(prepared, foreach, &mut warnings),
+    };
+    let name = &prepared.schedule.tasks[task.0 as usize].name;
+    for warning in &mut warnings {
+        *warning = format!("task `{name}`: {warning}");
+    }
+    Expanded { task, inputs: inputs.map(Arc::new), warnings }
+}
+
+fn read_inputs(
+    prepared: &Prepared,
+    foreach: &Foreach,
+    warnings: &mut Vec<String>,
+) -> Result<InputSet, String> {
+    let vars = &prepared.plan.vars;
+    let lookup = |name: &Name| match (name.base.as_str(), name.field.as_deref()) {
+        ("vars", Some(field)) => {
+            vars.iter().find(|(n, _)| n == field).map(|(_, v)| Cow::Borrowed(v.as_slice()))
+        }
+        _ => None,
+    };
+    let context = ReadContext {
+        workdir: &prepared.plan.workdir,
+        stdin: prepared.request.stdin.as_deref(),
+        env: &[],
+        lookup: &lookup,
+    };
+    let mut tables = Vec::new();
+    for var in &foreach.vars {
+        let read = read_source(&var.source, &context).map_err(|e| e.to_string())?;
+        warnings.extend(read.warnings);
+        tables.push(read.table);
+    }
+    InputSet::new(foreach, tables)
+}
+
+/// Turns the inputs of a task into what the engine is told. `known` has the inputs of the
+/// tasks that it needs.
+pub fn input_for(
+    prepared: &Prepared,
+    expanded: &Expanded,
+    known: &[Option<Arc<InputSet>>],
+) -> Input {
+    let task = expanded.task;
+    let inputs = match &expanded.inputs {
+        Err(error) => return Input::InputsFailed { task, error: error.clone() },
+        Ok(inputs) => inputs,
+    };
+    match each_maps(prepared, task, inputs, known) {
+        Ok(each) => Input::JobsAdded { task, count: inputs.len(), each },
+        Err(error) => Input::InputsFailed { task, error },
+    }
+}
+
+fn each_maps(
+    prepared: &Prepared,
+    task: TaskIdx,
+    inputs: &InputSet,
+    known: &[Option<Arc<InputSet>>],
+) -> Result<Vec<EachMap>, String> {
+    let rules = &prepared.schedule.tasks[task.0 as usize];
+    let mut maps = Vec::new();
+    for need in rules.needs.iter().filter(|need| need.each) {
+        let up_name = &prepared.schedule.tasks[need.task.0 as usize].name;
+        let Some(up) = &known[need.task.0 as usize] else {
+            return Err(format!("the inputs of `{up_name}`, which it needs, are not there"));
+        };
+        let map = each_map(up, inputs).map_err(|why| format!("needs `{up_name}`: {why}"))?;
+        maps.push(map);
+    }
+    Ok(maps)
+}
+
+/// Tasks whose inputs are read at start, in the order in which they must be read: file order.
+pub fn read_at_start(prepared: &Prepared) -> Vec<TaskIdx> {
+    let tasks = &prepared.schedule.tasks;
+    let at_start = tasks.iter().enumerate().filter(|(_, rules)| !rules.expand_when_ready);
+    at_start.map(|(i, _)| TaskIdx(u32::try_from(i).unwrap_or(u32::MAX))).collect()
+}
+
+/// Folder that relative paths of a task file count from: its own, or the current one for `-`.
+pub fn folder_of(file: &Path) -> PathBuf {
+    let absolute = std::path::absolute(file).unwrap_or_else(|_| file.to_owned());
+    absolute.parent().unwrap_or(Path::new("/")).to_owned()
+}

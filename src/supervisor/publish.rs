@@ -1,0 +1,315 @@
+//! Snapshots: what the run looks like, for front ends. Joins the engine's state with what the
+//! probe saw. Costs nothing while nobody looks.
+
+use super::answer::tail_line;
+use super::prepare::Prepared;
+use crate::engine::{Attempt, Engine, State};
+use crate::exec::Outputs;
+use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
+use crate::model::snapshot::WorkView;
+use crate::model::{
+    AttemptId, Counts, Event, FailureView, JobNo, Mono, Now, Outcome, PoolIdx, PoolView, RunState,
+    Sample, Slot, Snapshot, TaskIdx, TaskView, WorkerState, WorkerView, signal_name,
+};
+use crate::plan::inputs::InputSet;
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+/// The rate counts jobs that ended in this many seconds.
+const RATE_SECONDS: u64 = 60;
+/// Notices in a snapshot.
+const NOTICES: usize = 20;
+
+/// Makes snapshots.
+pub struct Publisher {
+    prepared: Arc<Prepared>,
+    seq: u64,
+    /// Something changed since the last snapshot.
+    dirty: bool,
+    last: Mono,
+    sample: Arc<Sample>,
+    failures: VecDeque<FailureView>,
+    /// Failures, newest first, whose last line has not been read yet.
+    n_unread: usize,
+    notices: Vec<String>,
+    rate: Rate,
+    /// Pools that were scaled by hand or by a rule: their size has another reason now.
+    scaled: HashMap<PoolIdx, String>,
+}
+
+impl Publisher {
+    pub fn new(prepared: Arc<Prepared>, notices: Vec<String>) -> Publisher {
+        Publisher {
+            prepared,
+            seq: 0,
+            dirty: true,
+            last: Mono::default(),
+            sample: Arc::default(),
+            failures: VecDeque::new(),
+            n_unread: 0,
+            notices,
+            rate: Rate::default(),
+            scaled: HashMap::new(),
+        }
+    }
+
+    /// Says that the next snapshot will differ.
+    pub fn changed(&mut self) {
+        self.dirty = true;
+    }
+
+    /// Adds something that a person should know.
+    pub fn notice(&mut self, text: String) {
+        self.dirty = true;
+        self.notices.push(text);
+        if self.notices.len() > NOTICES {
+            self.notices.remove(0);
+        }
+    }
+
+    /// Takes in what the probe saw.
+    pub fn sampled(&mut self, sample: Arc<Sample>) {
+        self.dirty = true;
+        self.sample = sample;
+    }
+
+    /// When the next snapshot should be made; `None`: nothing has changed.
+    pub fn due(&self) -> Option<Mono> {
+        self.dirty.then(|| self.last + SNAPSHOT_INTERVAL)
+    }
+
+    /// Takes in one fact.
+    pub fn note(&mut self, event: &Event, engine: &Engine) {
+        self.dirty = true;
+        match event {
+            Event::RunStarted { at } => self.rate.started = at.mono,
+            Event::JobEnded { job, task, outcome, attempts, at } => {
+                self.rate.add(at.mono);
+                let is_failure = match outcome {
+                    Outcome::Succeeded | Outcome::UpToDate | Outcome::Skipped { .. } => false,
+                    Outcome::Cancelled => *attempts > 0,
+                    _ => true,
+                };
+                if is_failure {
+                    let index = engine.state().task_of(*job).map_or(0, |(_, index)| index);
+                    self.failed(*job, *task, index, *outcome, *attempts, at.mono);
+                }
+            }
+            Event::JobRetrying { job, .. } => self.failures.retain(|f| f.job != *job),
+            Event::InputsFailed { task, error } => {
+                let name = &self.prepared.schedule.tasks[task.0 as usize].name;
+                self.notice(format!("task `{name}` has no jobs: {error}"));
+            }
+            Event::Scaled { pool, .. } => {
+                self.scaled.insert(*pool, "set by hand".to_owned());
+            }
+            _ => {}
+        }
+    }
+
+    fn failed(
+        &mut self,
+        job: JobNo,
+        task: TaskIdx,
+        index: u32,
+        outcome: Outcome,
+        attempts: u32,
+        at: Mono,
+    ) {
+        let words = match outcome {
+            Outcome::Failed { code } => format!("failed {code}"),
+            Outcome::Signaled { signal } => format!("signaled {}", signal_name(signal)),
+            other => other.word().to_owned(),
+        };
+        self.failures.push_front(FailureView {
+            job,
+            task,
+            index: index + 1,
+            inputs: String::new(),
+            outcome: words,
+            attempts,
+            at,
+            last_line: String::new(),
+        });
+        self.failures.truncate(SNAPSHOT_FAILURES);
+        self.n_unread = (self.n_unread + 1).min(self.failures.len());
+    }
+
+    /// Makes a snapshot.
+    pub fn snapshot(
+        &mut self,
+        now: Now,
+        engine: &Engine,
+        inputs: &[Option<Arc<InputSet>>],
+        outputs: &Outputs,
+    ) -> Snapshot {
+        self.seq += 1;
+        self.dirty = false;
+        self.last = now.mono;
+        self.read_last_lines(inputs, outputs);
+        let state = engine.state();
+        let counts = *state.counts();
+        let rate_per_s = self.rate.per_second(now.mono);
+        Snapshot {
+            seq: self.seq,
+            at: now,
+            state: state.run_state(),
+            counts,
+            rate_per_s,
+            eta_ms: eta_ms(&counts, rate_per_s, state.run_state()),
+            elapsed_ms: millis(state.elapsed(now.mono)),
+            pools: self.pools(state),
+            workers: self.workers(state, inputs),
+            tasks: (0..self.prepared.plan.tasks.len())
+                .map(|i| task_view(state, TaskIdx(u32::try_from(i).unwrap_or(u32::MAX))))
+                .collect(),
+            failures: self.failures.iter().cloned().collect(),
+            machine: self.sample.machine.clone(),
+            sampled_at: self.sample.at,
+            notices: self.notices.clone(),
+        }
+    }
+
+    /// Reads what the newest failures said last. Only for those that a snapshot shows.
+    fn read_last_lines(&mut self, inputs: &[Option<Arc<InputSet>>], outputs: &Outputs) {
+        for failure in self.failures.iter_mut().take(self.n_unread) {
+            let attempt = AttemptId { job: failure.job, n: failure.attempts };
+            failure.last_line = tail_line(outputs, attempt);
+            failure.inputs = short(inputs, failure.task, failure.index - 1);
+        }
+        self.n_unread = 0;
+    }
+
+    fn pools(&self, state: &State) -> Vec<PoolView> {
+        let rules = self.prepared.schedule.pools.iter();
+        rules
+            .zip(state.pools())
+            .enumerate()
+            .map(|(i, (rules, pool))| {
+                let idx = PoolIdx(u16::try_from(i).unwrap_or(u16::MAX));
+                let reason = self.scaled.get(&idx).cloned();
+                PoolView {
+                    name: rules.name.clone(),
+                    size: pool.size(),
+                    min: rules.min,
+                    max: rules.max,
+                    reason: reason.unwrap_or_else(|| self.prepared.size_reasons[i].clone()),
+                    running: pool.running(),
+                    weight_used: pool.weight_used(),
+                    ready: pool.ready(),
+                    blocked: pool.blocked(),
+                    paused: pool.paused().is_some(),
+                }
+            })
+            .collect()
+    }
+
+    fn workers(&self, state: &State, inputs: &[Option<Arc<InputSet>>]) -> Vec<WorkerView> {
+        let running: HashMap<Slot, &Attempt> =
+            state.attempts_running().map(|a| (a.slot, a)).collect();
+        let mut views = Vec::new();
+        for (i, pool) in state.pools().iter().enumerate() {
+            let idx = PoolIdx(u16::try_from(i).unwrap_or(u16::MAX));
+            let in_pool = running.keys().filter(|slot| slot.pool == idx);
+            let last = in_pool.map(|slot| slot.n).max().unwrap_or(0).max(pool.size());
+            // Slots that the weight of other attempts takes stand empty.
+            let mut reserved = pool.weight_used().saturating_sub(pool.running());
+            for n in 1..=last {
+                let slot = Slot { pool: idx, n };
+                let leaving = n > pool.size();
+                let attempt = running.get(&slot);
+                let state = match attempt {
+                    Some(a) => worker_state(a),
+                    None if leaving => continue,
+                    None if reserved > 0 => {
+                        reserved -= 1;
+                        WorkerState::Reserved
+                    }
+                    None => WorkerState::Idle,
+                };
+                let work = attempt.map(|a| self.work(a, inputs));
+                views.push(WorkerView { slot, state, work, leaving });
+                if views.len() == SNAPSHOT_WORKERS {
+                    return views;
+                }
+            }
+        }
+        views
+    }
+
+    fn work(&self, a: &Attempt, inputs: &[Option<Arc<InputSet>>]) -> WorkView {
+        WorkView {
+            attempt: a.id,
+            task: a.task,
+            index: a.index + 1,
+            inputs: short(inputs, a.task, a.index),
+            proc: a.proc(),
+            since: a.since(),
+            paused_us: u64::try_from(a.frozen_before.as_micros()).unwrap_or(u64::MAX),
+            stopping: a.stopping(),
+            tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
+        }
+    }
+}
+
+fn worker_state(a: &Attempt) -> WorkerState {
+    if a.stopping().is_some() {
+        WorkerState::Stopping
+    } else if a.is_frozen() {
+        WorkerState::Paused
+    } else if a.quiet_since.is_some() {
+        WorkerState::Quiet
+    } else if a.proc().is_none() {
+        WorkerState::Launching
+    } else {
+        WorkerState::Running
+    }
+}
+
+fn task_view(state: &State, task: TaskIdx) -> TaskView {
+    let counts = *state.task_counts(task);
+    TaskView { counts, unread: state.task_unread(task) }
+}
+
+/// The inputs of a job in short.
+pub fn short(inputs: &[Option<Arc<InputSet>>], task: TaskIdx, index: u32) -> String {
+    inputs[task.0 as usize].as_ref().map_or_else(String::new, |set| set.short(index))
+}
+
+fn millis(d: std::time::Duration) -> u64 {
+    u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn eta_ms(counts: &Counts, rate_per_s: f32, state: RunState) -> Option<u64> {
+    let left = counts.waiting() + counts.running;
+    let can_be_said = state == RunState::Running && counts.tasks_unread == 0 && rate_per_s > 0.0;
+    can_be_said.then(|| (f64::from(left) / f64::from(rate_per_s) * 1000.0) as u64)
+}
+
+/// Jobs that ended in each of the last seconds.
+#[derive(Default)]
+struct Rate {
+    started: Mono,
+    /// Second (of the monotonic clock) and number, oldest first.
+    seconds: VecDeque<(u64, u32)>,
+}
+
+impl Rate {
+    fn add(&mut self, at: Mono) {
+        let second = at.0 / 1_000_000;
+        match self.seconds.back_mut() {
+            Some((s, n)) if *s == second => *n += 1,
+            _ => self.seconds.push_back((second, 1)),
+        }
+        while self.seconds.len() > RATE_SECONDS as usize + 1 {
+            self.seconds.pop_front();
+        }
+    }
+
+    fn per_second(&self, now: Mono) -> f32 {
+        let from = (now.0 / 1_000_000).saturating_sub(RATE_SECONDS);
+        let n: u32 = self.seconds.iter().filter(|(s, _)| *s >= from).map(|(_, n)| n).sum();
+        let over = now.since(self.started).as_secs_f32().min(RATE_SECONDS as f32);
+        if over > 0.0 { n as f32 / over } else { 0.0 }
+    }
+}

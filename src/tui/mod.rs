@@ -1,0 +1,198 @@
+//! The screen: draws snapshots, sends commands, asks queries, touches nothing else.
+//!
+//! By hand in the manner of Elm: messages from three threads (keys, signals, the supervisor)
+//! meet in one channel, [`update`] turns each into a new [`model`] and actions without touching
+//! anything, [`draw`] paints the model, [`terminal`] owns the terminal.
+
+mod acts;
+pub mod canvas;
+pub mod draw;
+mod events;
+pub mod format;
+pub mod glyphs;
+pub mod graph;
+pub mod history;
+pub mod keymap;
+pub mod layout;
+pub mod model;
+pub mod output;
+pub mod panels;
+pub mod popups;
+pub mod sanitize;
+pub mod terminal;
+pub mod theme;
+pub mod update;
+
+use crate::clock;
+use crate::control::client::{ClientError, Receiver, Sender};
+use crate::control::proto::ToServer;
+use crate::model::{Mono, RunInfo};
+use canvas::Look;
+use glyphs::Glyphs;
+use model::Model;
+use std::io;
+use std::sync::mpsc;
+use std::time::Duration;
+use terminal::Screen;
+use theme::Theme;
+use update::{Action, Msg, update};
+
+/// What the caller decides.
+#[derive(Clone, Debug)]
+pub struct TuiOptions {
+    /// When the run ends by itself the screen stays until a person leaves it.
+    pub hold_at_end: bool,
+    /// Name of a theme; the default for `None`.
+    pub theme: Option<String>,
+}
+
+/// How the screen was left.
+#[derive(Debug)]
+pub enum Ended {
+    /// The run has ended with this exit code; `trouble` is what could not be done at its end.
+    Run { exit_code: i32, trouble: Option<String> },
+    /// The supervisor is gone and the run had not ended: ganger itself failed.
+    SupervisorGone(ClientError),
+    /// A signal, a terminal that went away, or Ctrl-C too often ended the screen; the run was
+    /// told to stop.
+    Signal { signal: i32, exit_code: i32 },
+}
+
+/// Why there is no screen.
+#[derive(Debug, thiserror::Error)]
+pub enum TuiError {
+    #[error("cannot use the terminal: {0}")]
+    Terminal(io::Error),
+    #[error("cannot start the screen: {0}")]
+    Start(io::Error),
+    #[error(transparent)]
+    Client(#[from] ClientError),
+}
+
+/// Least time between two frames that no key asked for: twelve a second.
+const FRAME: Duration = Duration::from_millis(83);
+/// Time between looks at the clock while nothing comes.
+const TICK: Duration = Duration::from_millis(500);
+
+/// Shows a run until it has ended or the person leaves. Call it on the main thread.
+///
+/// # Errors
+/// When there is no terminal to show it on, or the connection broke at the start.
+pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<Ended, TuiError> {
+    let (mut sender, receiver, info) = client;
+    let (to_loop, messages) = mpsc::sync_channel(256);
+    let screen = Screen::enter().map_err(TuiError::Terminal)?;
+    let _until_the_end = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
+    events::read_keys_into(to_loop.clone()).map_err(TuiError::Start)?;
+    events::receive_into(to_loop, receiver).map_err(TuiError::Start)?;
+    sender.send(&ToServer::Subscribe { snapshots: true, events: false })?;
+
+    let env = |name: &str| std::env::var(name).ok();
+    let depth = theme::detect(env);
+    let name = options.theme.as_deref().unwrap_or(theme::THEMES[0].0);
+    let look = Look { theme: Theme::named(name, depth), glyphs: Glyphs::of(glyphs::detect(env)) };
+    let size = screen.size().map_err(TuiError::Terminal)?;
+    let mut model = Model::new(info, look, size, clock::now());
+    model.hold_at_end = options.hold_at_end;
+    Ok(Loop { model, screen, sender, last_frame: None, dirty: true, at_once: true }.run(&messages))
+}
+
+struct Loop {
+    model: Model,
+    screen: Screen,
+    sender: Sender,
+    last_frame: Option<Mono>,
+    dirty: bool,
+    /// A key was pressed: the next frame does not wait for its turn.
+    at_once: bool,
+}
+
+impl Loop {
+    fn run(mut self, messages: &mpsc::Receiver<Msg>) -> Ended {
+        loop {
+            if let Err(ended) = self.draw_when_due() {
+                return ended;
+            }
+            let first = match messages.recv_timeout(self.patience()) {
+                Ok(message) => message,
+                Err(_) => Msg::Tick,
+            };
+            // All that has come is taken in before the next frame.
+            let mut next = Some(first);
+            while let Some(message) = next {
+                for action in update(&mut self.model, message, clock::now()) {
+                    if let Some(ended) = self.perform(action) {
+                        return ended;
+                    }
+                }
+                next = messages.try_recv().ok();
+            }
+        }
+    }
+
+    /// How long to wait for a message: until the next frame is due, else until the next tick.
+    fn patience(&self) -> Duration {
+        match (self.dirty, self.last_frame) {
+            (true, Some(at)) => FRAME.saturating_sub(clock::mono().since(at)),
+            (true, None) => Duration::ZERO,
+            (false, _) => TICK,
+        }
+    }
+
+    fn draw_when_due(&mut self) -> Result<(), Ended> {
+        let now = clock::mono();
+        let due = self.at_once || self.last_frame.is_none_or(|at| now.since(at) >= FRAME);
+        if self.dirty && due { self.draw() } else { Ok(()) }
+    }
+
+    fn draw(&mut self) -> Result<(), Ended> {
+        self.dirty = false;
+        self.at_once = false;
+        self.last_frame = Some(clock::mono());
+        let size = self.screen.size().unwrap_or(self.model.size);
+        if size != self.model.size {
+            update(&mut self.model, Msg::Resize(size), clock::now());
+        }
+        let model = &self.model;
+        self.screen.draw(|buf| draw::draw(model, buf)).map_err(|_| self.hang_up())
+    }
+
+    fn anew(&mut self, act: impl FnOnce(&mut Screen) -> io::Result<()>) -> Result<(), Ended> {
+        act(&mut self.screen).map_err(|_| self.hang_up())?;
+        self.draw()
+    }
+
+    /// The terminal is gone: the run is stopped properly.
+    fn hang_up(&mut self) -> Ended {
+        for action in update(&mut self.model, Msg::Hangup, clock::now()) {
+            match action {
+                Action::Send(message) => drop(self.sender.send(&message)),
+                Action::Leave(ended) => return ended,
+                _ => {}
+            }
+        }
+        Ended::Signal { signal: libc::SIGHUP, exit_code: 128 + libc::SIGHUP }
+    }
+
+    fn perform(&mut self, action: Action) -> Option<Ended> {
+        let drawn = match action {
+            Action::Send(message) => {
+                // A broken connection is reported by the receiver, with more to say about it.
+                let _ = self.sender.send(&message);
+                Ok(())
+            }
+            Action::DrawSoon => {
+                self.dirty = true;
+                Ok(())
+            }
+            Action::DrawNow => {
+                (self.dirty, self.at_once) = (true, true);
+                Ok(())
+            }
+            Action::DrawAll => self.anew(Screen::forget),
+            Action::Suspend => self.anew(Screen::suspend),
+            Action::Leave(ended) => return Some(ended),
+        };
+        drawn.err()
+    }
+}

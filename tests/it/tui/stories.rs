@@ -1,0 +1,307 @@
+//! Keys in, messages out.
+
+use super::fixtures::{at, busy, empty, ended, large, send, text};
+use super::screens::answer_output;
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use ganger::control::client::ClientError;
+use ganger::control::proto::{ToClient, ToServer};
+use ganger::model::*;
+use ganger::tui::Ended;
+use ganger::tui::model::{Model, Popup};
+use ganger::tui::update::{Action, Msg, update};
+
+fn screen() -> Model {
+    let mut model = empty(100, 30);
+    send(&mut model, busy());
+    model
+}
+
+/// Presses keys: characters, or `<Name>` for others. Returns what was sent or done.
+fn press(model: &mut Model, keys: &str) -> Vec<String> {
+    let mut done = Vec::new();
+    let mut rest = keys;
+    while let Some(c) = rest.chars().next() {
+        let (name, after) = match rest.strip_prefix('<').and_then(|r| r.split_once('>')) {
+            Some((name, after)) => (name.to_owned(), after),
+            None => (c.to_string(), &rest[c.len_utf8()..]),
+        };
+        rest = after;
+        let event = match name.as_str() {
+            "Enter" => KeyEvent::from(KeyCode::Enter),
+            "Esc" => KeyEvent::from(KeyCode::Esc),
+            "Tab" => KeyEvent::from(KeyCode::Tab),
+            "Down" => KeyEvent::from(KeyCode::Down),
+            "F9" => KeyEvent::from(KeyCode::F(9)),
+            "F10" => KeyEvent::from(KeyCode::F(10)),
+            "C-c" => KeyEvent::new(KeyCode::Char('c'), KeyModifiers::CONTROL),
+            "C-z" => KeyEvent::new(KeyCode::Char('z'), KeyModifiers::CONTROL),
+            one => KeyEvent::from(KeyCode::Char(one.chars().next().unwrap())),
+        };
+        let now = model.now;
+        done.extend(update(model, Msg::Key(event), now).iter().filter_map(shown));
+    }
+    done
+}
+
+fn shown(action: &Action) -> Option<String> {
+    match action {
+        Action::Send(ToServer::Command { command, .. }) => Some(match command {
+            Command::Scale { pool, size, .. } => format!("scale {} {size}", pool.0),
+            Command::Pause { target } => format!("pause {target:?}"),
+            Command::Resume { target } => format!("resume {target:?}"),
+            Command::Kill { job, now } => format!("{} {job}", if *now { "kill" } else { "stop" }),
+            Command::Signal { job, signal } => format!("{} {job}", signal_name(*signal)),
+            Command::Retry { job } => format!("retry {job}"),
+            Command::Stop { how } => format!("end {how:?}"),
+        }),
+        Action::Suspend => Some("suspend".to_owned()),
+        Action::Leave(Ended::Run { exit_code, .. }) => Some(format!("leave {exit_code}")),
+        Action::Leave(Ended::Signal { exit_code, .. }) => Some(format!("leave {exit_code}")),
+        Action::Leave(Ended::SupervisorGone(_)) => Some("gone".to_owned()),
+        _ => None,
+    }
+}
+
+fn server(model: &mut Model, message: ToClient) -> Vec<String> {
+    let now = model.now;
+    update(model, Msg::Server(Box::new(message)), now).iter().filter_map(shown).collect()
+}
+
+#[test]
+fn keys_say_what_they_do() {
+    for (keys, sent) in [
+        ("+", &["scale 0 7"][..]),
+        ("+++", &["scale 0 7", "scale 0 8", "scale 0 9"]),
+        ("--+", &["scale 0 5", "scale 0 4", "scale 0 5"]),
+        ("p", &["pause Run"]),
+        ("P", &["pause Job(JobNo(1320))"]),
+        ("jjjP", &["resume Job(JobNo(1321))"]),
+        ("k", &[]),
+        ("K", &[]),
+        ("K<Enter>", &["stop :1320"]),
+        ("jjK<Down><Enter>", &["kill :1290"]),
+        ("<F9>9<Enter>", &["kill :1320"]),
+        ("K2<Enter>", &["SIGINT :1320"]),
+        ("K12<Enter>", &["SIGUSR2 :1320"]),
+        ("K19<Enter>", &["SIGSTOP :1320"]),
+        ("K<Esc>", &[]),
+        ("Kq", &[]),
+        ("r", &[]),
+        ("4r", &["retry :1201"]),
+        ("4jr", &["retry :998"]),
+        ("<Tab>r", &["retry :1201"]),
+        ("q<Esc>", &[]),
+        ("q<Enter>", &[]),
+        ("qd", &["end Drain"]),
+        ("qs", &["end Stop"]),
+        ("<F10>s", &["end Stop"]),
+        ("qdqs", &["end Drain", "end Stop"]),
+        ("qsqk", &["end Stop", "end Kill"]),
+        ("<C-c>", &[]),
+        ("<C-c><C-c>", &["end Stop"]),
+        ("<C-c><C-c><C-c>", &["end Stop", "end Kill"]),
+        ("<C-c><C-c><C-c><C-c>", &["end Stop", "end Kill", "leave 130"]),
+        ("qd<C-c><C-c>", &["end Drain", "end Stop"]),
+        ("<C-z>", &["suspend"]),
+        ("?j<Esc>t", &[]),
+    ] {
+        assert_eq!(press(&mut screen(), keys), sent, "{keys}");
+    }
+}
+
+#[test]
+fn scaling_acts_on_the_pool_of_the_selected_worker_and_keeps_its_bounds() {
+    let mut model = empty(100, 30);
+    send(&mut model, large());
+    assert_eq!(press(&mut model, "+G-"), ["scale 0 37", "scale 1 3"]);
+    let mut model = screen();
+    model.snapshot.pools[0].max = 6;
+    assert!(press(&mut model, "+").is_empty());
+    assert!(text(&model).contains("pool default has 6 of at most 6 workers"));
+}
+
+#[test]
+fn an_act_shows_as_sent_and_then_what_became_of_it() {
+    let mut model = screen();
+    press(&mut model, "+");
+    assert!(text(&model).contains("scale default 6 → 7 (sent)"), "{}", text(&model));
+    let id = model.next_id - 1;
+    let id = if model.pending.contains_key(&id) { id } else { 1 };
+    let id = *model
+        .pending
+        .iter()
+        .find(|(_, p)| format!("{p:?}").contains("Scale"))
+        .map_or(&id, |(id, _)| id);
+    server(
+        &mut model,
+        ToClient::Answer { id, answer: Answer::Done("pool default: 6 -> 7 workers".into()) },
+    );
+    assert!(text(&model).contains("✓ pool default: 6 -> 7 workers"));
+    press(&mut model, "p");
+    let id = *model.pending.iter().find(|(_, p)| format!("{p:?}").contains("Pause")).unwrap().0;
+    server(
+        &mut model,
+        ToClient::Answer { id, answer: Answer::Refused("the run is ending".into()) },
+    );
+    assert!(text(&model).contains("✗ pause the run: the run is ending"));
+    let late = at(1_010);
+    update(&mut model, Msg::Tick, late);
+    assert!(!text(&model).contains("the run is ending"), "feedback stays for ever");
+}
+
+#[test]
+fn a_paused_run_goes_on_with_the_same_key() {
+    let mut model = screen();
+    let mut paused = busy();
+    paused.state = RunState::Paused;
+    send(&mut model, paused);
+    assert!(text(&model).contains("PAUSED"));
+    assert_eq!(press(&mut model, "p"), ["resume Run"]);
+}
+
+#[test]
+fn a_kill_never_reaches_another_than_the_one_that_was_shown() {
+    let mut model = screen();
+    press(&mut model, "K");
+    assert!(text(&model).contains("kill thumb:1319 cat.png 256"));
+    assert!(text(&model).contains("pid 7320, started 3s ago, attempt :1320#1"), "{}", text(&model));
+    // The worker has gone on to another job meanwhile.
+    let mut later = busy();
+    if let Some(work) = later.workers[0].work.as_mut() {
+        work.attempt = AttemptId { job: JobNo(1_400), n: 1 };
+    }
+    send(&mut model, later);
+    assert!(text(&model).contains("changed: it has ended"), "{}", text(&model));
+    assert!(press(&mut model, "<Enter>").is_empty());
+    assert!(text(&model).contains("nothing sent to thumb:1319 cat.png 256: it has ended"));
+
+    // The same attempt number with another process, which cannot be, is refused too.
+    let mut model = screen();
+    press(&mut model, "K");
+    let mut later = busy();
+    if let Some(work) = later.workers[0].work.as_mut() {
+        work.proc = Some(ProcRef { pid: 7_320, start_ticks: 9_999 });
+    }
+    send(&mut model, later);
+    assert!(press(&mut model, "<Enter>").is_empty());
+}
+
+#[test]
+fn the_selection_stays_with_its_worker() {
+    let mut model = screen();
+    press(&mut model, "jj");
+    assert_eq!(model.worker.map(|s| s.n), Some(3));
+    let mut fewer = busy();
+    fewer.workers.remove(0);
+    send(&mut model, fewer.clone());
+    assert_eq!(model.worker.map(|s| s.n), Some(3));
+    fewer.workers.truncate(1);
+    send(&mut model, fewer);
+    assert_eq!(model.worker.map(|s| s.n), Some(2), "the nearest one that is there");
+    press(&mut model, "GGggjk");
+}
+
+#[test]
+fn enter_opens_the_output_of_what_is_selected_and_escape_closes_it() {
+    let mut model = screen();
+    press(&mut model, "4<Enter>");
+    answer_output(&mut model, "", "convert: no decode delegate\n");
+    let shown = text(&model);
+    assert!(shown.contains("output ─ thumb:1200 logo.svg 256 #3"), "{shown}");
+    assert!(shown.contains("▌convert: no decode delegate"));
+    assert!(!shown.contains("4 failures"), "{shown}");
+    press(&mut model, "<Esc>");
+    assert!(text(&model).contains("4 failures"));
+    assert_eq!(model.focus, 3);
+}
+
+#[test]
+fn a_run_that_ended_by_itself_stays_on_the_screen_until_one_leaves() {
+    let mut model = screen();
+    send(&mut model, ended());
+    assert!(text(&model).contains("done: 2 093 succeeded, 3 failed"), "{}", text(&model));
+    assert_eq!(model.focus, 3, "failures have the focus");
+    assert!(press(&mut model, "q").is_empty(), "the last word has not come yet");
+    assert_eq!(server(&mut model, ToClient::Bye { exit_code: 1, trouble: None }), ["leave 1"]);
+
+    let mut model = screen();
+    send(&mut model, ended());
+    let trouble = Some("cannot write the report".to_owned());
+    assert!(server(&mut model, ToClient::Bye { exit_code: 1, trouble }).is_empty());
+    assert!(text(&model).contains("cannot write the report"));
+    assert!(press(&mut model, "4<Enter>+K").is_empty());
+    assert_eq!(press(&mut model, "<Esc>q"), ["leave 1"]);
+}
+
+#[test]
+fn a_run_that_one_ended_here_leaves_by_itself() {
+    let mut model = screen();
+    press(&mut model, "qs");
+    assert_eq!(server(&mut model, ToClient::Bye { exit_code: 130, trouble: None }), ["leave 130"]);
+    let mut model = screen();
+    model.hold_at_end = false;
+    assert_eq!(server(&mut model, ToClient::Bye { exit_code: 0, trouble: None }), ["leave 0"]);
+}
+
+#[test]
+fn a_supervisor_that_is_gone_is_an_error_only_before_the_end() {
+    let gone = |model: &mut Model| -> Vec<String> {
+        let now = model.now;
+        let message = Msg::ServerGone(ClientError::Gone);
+        update(model, message, now).iter().filter_map(shown).collect()
+    };
+    assert_eq!(gone(&mut screen()), ["gone"]);
+    let mut model = screen();
+    server(&mut model, ToClient::Bye { exit_code: 0, trouble: None });
+    assert!(gone(&mut model).is_empty());
+    assert_eq!(press(&mut model, "q"), ["leave 0"]);
+}
+
+#[test]
+fn signals_and_a_lost_terminal_stop_the_run() {
+    for (message, code) in [
+        (Msg::Signal(libc::SIGTERM), "leave 143"),
+        (Msg::Signal(libc::SIGHUP), "leave 129"),
+        (Msg::Hangup, "leave 129"),
+    ] {
+        let mut model = screen();
+        let now = model.now;
+        let done: Vec<_> = update(&mut model, message, now).iter().filter_map(shown).collect();
+        assert_eq!(done, ["end Stop", code]);
+    }
+    let mut model = screen();
+    let now = model.now;
+    update(&mut model, Msg::Signal(libc::SIGINT), now);
+    assert!(matches!(model.popup, Some(Popup::Quit { .. })));
+}
+
+#[test]
+fn clocks_tick_between_snapshots_and_stand_still_in_a_pause() {
+    let mut model = screen();
+    assert!(text(&model).contains("0:04:12"));
+    update(&mut model, Msg::Tick, at(1_003));
+    assert!(text(&model).contains("0:04:15"));
+    assert!(text(&model).contains("KILL "), "{}", text(&model));
+    let mut paused = busy();
+    paused.state = RunState::Paused;
+    paused.at = at(1_003);
+    send(&mut model, paused);
+    update(&mut model, Msg::Tick, at(1_030));
+    assert!(text(&model).contains("0:04:12"));
+}
+
+#[test]
+fn docs_tui_lists_every_key() {
+    let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/tui.md");
+    let doc = std::fs::read_to_string(&path).unwrap();
+    let (before, rest) = doc.split_once("<!-- keys").unwrap();
+    let (comment, rest) = rest.split_once("-->\n").unwrap();
+    let (table, after) = rest.split_once("<!-- /keys -->").unwrap();
+    let wanted = ganger::tui::keymap::markdown();
+    if std::env::var_os("GANGER_UPDATE_DOCS").is_some() {
+        let doc = format!("{before}<!-- keys{comment}-->\n{wanted}<!-- /keys -->{after}");
+        std::fs::write(&path, doc).unwrap();
+        return;
+    }
+    assert_eq!(table, wanted, "run `GANGER_UPDATE_DOCS=1 cargo test docs_tui`");
+}
