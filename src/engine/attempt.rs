@@ -151,8 +151,10 @@ impl Engine {
     ) -> Outcome {
         // The kernel's counter does not say which process it hit: once we have sent KILL
         // ourselves, the leader's death is ours.
+        // Otherwise it counts however the leader took it: a shell turns the death of its child
+        // into exit code 137, and others go on without it.
         let by_us = self.killed.contains(&attempt.id.job);
-        if oom_killed == Some(true) && exit == Exit::Signal(SIGKILL) && !by_us {
+        if oom_killed == Some(true) && !by_us {
             return Outcome::OutOfMemory;
         }
         stop_outcome(reason).unwrap_or_else(|| exit_outcome(self.state.rules(attempt.task), exit))

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A task file beyond this size is refused: at this size the parser stays under a second.
+/// A task file beyond this size is refused: at this size reading takes a few seconds.
 pub const TASK_FILE_BYTES: usize = 16 << 20;
 /// Nodes of a task file after aliases are followed: stops alias bombs ("billion laughs").
 pub const TASK_FILE_NODES: usize = 2_000_000;

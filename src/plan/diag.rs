@@ -355,8 +355,8 @@ pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Opt
         .take(COMPARED)
         .map(|name| (strsim::damerau_levenshtein(&wrong_lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| {
-            *distance <= 1 + wrong.chars().count().max(name.chars().count()) / 4
-                && *distance < wrong.chars().count().max(2)
+            *distance <= (wrong.chars().count().max(name.chars().count()) / 3).max(1)
+                && *distance < wrong.chars().count().min(name.chars().count())
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, name)| name)
@@ -382,9 +382,9 @@ mod tests {
 
     #[test]
     fn tabs_wide_characters_and_controls_keep_the_caret_in_place() {
-        let shown = drawn("\t日本\u{1b}[31m: x\r\n", 13..14);
-        assert!(shown.contains(":1:9\n"), "{shown}");
-        assert!(shown.contains("1 |     日本␛[31m: x\n  |              ^\n"), "{shown}");
+        let shown = drawn("\t日本\u{1b}[31m: x\r\n", 14..15);
+        assert!(shown.contains(":1:11\n"), "{shown}");
+        assert!(shown.contains("1 |     日本␛[31m: x\n  |                ^\n"), "{shown}");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The JSON Schema of a task file, for editors: the table of keys in another notation.
 
-use super::keys::{self, Form, Key, Names, Shape, Type};
+use super::keys::{self, Bare, Form, Key, Names, Shape, Type};
 use serde_json::{Map, Value, json};
 
 /// Returns the JSON Schema (draft 2020-12) of a task file.
@@ -83,12 +83,13 @@ fn bounded(mut schema: Value, min: i64, max: i64) -> Value {
 
 fn of_form(form: &Form) -> Value {
     let text = json!({"type": "string", "pattern": form.pattern});
-    match form.number_from {
-        None => text,
-        // A name such as `2024` is a number for a schema.
-        Some(least) => {
+    match form.bare {
+        Bare::None => text,
+        Bare::WholeFrom(least) => {
             json!({"anyOf": [text, bounded(json!({"type": "integer"}), least, i64::MAX)]})
         }
+        // A name such as `2024` is a number for a schema.
+        Bare::Any => json!({"anyOf": [text, {"type": ["number", "boolean"]}]}),
     }
 }
 
@@ -108,3 +109,7 @@ fn of_names(names: &Names, of: &'static Type, fixed: &'static [Key]) -> Value {
         "additionalProperties": of_type(of),
     })
 }
+
+#[cfg(test)]
+#[path = "schema_tests.rs"]
+mod tests;

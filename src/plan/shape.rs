@@ -135,7 +135,7 @@ impl Checker<'_> {
                 }
             }
             (Value::List(items), Type::List { of, min }) => {
-                if items.len() < *min {
+                if items.len() < *min && self.complete {
                     let message = format!("{label} is an empty list");
                     let hint = format!("Write, for example, `{}`.", label.key().example);
                     self.problems.error(&node.range, message, Some(hint));
@@ -179,7 +179,7 @@ impl Checker<'_> {
         let fits = match takes {
             Type::Text => return self.no_nul(node, text, label),
             Type::Word(words) if words.contains(&text) => true,
-            Type::Word(words) => return self.bad_word(node, words, label),
+            Type::Word(words) => return self.bad_word(node, takes, words, label),
             Type::Form(form) => return self.form(node, text, form, label),
             Type::Bool => !scalar.quoted && is_bool(text),
             Type::Int { min, max } => {
@@ -204,10 +204,9 @@ impl Checker<'_> {
         }
     }
 
-    fn bad_word(&mut self, node: &Node, words: &[&str], label: Label<'_>) {
+    fn bad_word(&mut self, node: &Node, takes: &Type, words: &[&str], label: Label<'_>) {
         let text = node.text().unwrap_or("");
-        let expected = words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ");
-        let message = format!("{label} must be {expected}, found {}", node.describe());
+        let message = format!("{label} must be {}, found {}", takes.expects(), node.describe());
         let hint = match nearest(text, words.iter().copied()) {
             Some(near) => format!("Did you mean `{near}`?"),
             None => format!("Write, for example, `{}`.", label.key().example),
@@ -237,6 +236,7 @@ impl Checker<'_> {
             (Type::Text, _) if !node.range.is_empty() => {
                 "YAML reads this as nothing. Put it in quotes if it is text.".to_owned()
             }
+            _ if label.key().required => format!("Write, for example, `{}`.", label.key().example),
             _ => format!("Write, for example, `{}`, or remove the line.", label.key().example),
         };
         self.problems.error(range, message, Some(hint));
@@ -255,9 +255,14 @@ impl Checker<'_> {
 fn mismatch_hint(node: &Node, takes: &Type, label: Label<'_>) -> String {
     let example = || format!("Write, for example, `{}`.", label.key().example);
     match (&node.value, takes) {
-        (Value::Map(_), Type::Text) => "A text that holds `: ` or starts with `{` needs quotes: \
+        (Value::Map(_), Type::Text | Type::Either([Type::Text, ..])) => {
+            "A text that holds `: ` or starts with `{` needs quotes: \
                                         put it in 'single quotes'."
-            .to_owned(),
+                .to_owned()
+        }
+        (Value::Map(_), _) if label.key().name == "tasks" => {
+            "Write `- name: ...` for each task, and its other keys below.".to_owned()
+        }
         (Value::List(_), Type::Text) => {
             "A text that starts with `[` or `- ` needs quotes: put it in 'single quotes'."
                 .to_owned()

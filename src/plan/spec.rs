@@ -1,8 +1,9 @@
 //! A resolved, valid task file.
 
-use super::inputs::Foreach;
+use super::inputs::{Foreach, InputSet};
+use super::keys::BUILT_IN;
 use super::rules::TaskRules;
-use super::template::Template;
+use super::template::{Template, unknown_name_hint};
 use crate::model::exec::{Limits, TtySize};
 use crate::plan::rules::FailFast;
 use std::path::PathBuf;
@@ -76,6 +77,43 @@ pub struct TaskSpec {
     pub threads: Option<Threads>,
     /// Line of the task in its file, from 1.
     pub line: u32,
+}
+
+impl TaskSpec {
+    /// Returns every text that is filled in for each job.
+    pub fn templates(&self) -> impl Iterator<Item = &Template> {
+        let run: &[Template] = match &self.run {
+            Run::Shell { text, .. } => std::slice::from_ref(text),
+            Run::Argv(words) => words,
+        };
+        let stdin = match &self.stdin {
+            StdinSpec::Null => None,
+            StdinSpec::Text(text) | StdinSpec::File(text) => Some(text),
+        };
+        let paths = [&self.workdir, &self.stdout, &self.stderr, &self.creates];
+        run.iter()
+            .chain(self.env.iter().map(|(_, text)| text))
+            .chain(stdin)
+            .chain(paths.into_iter().flatten())
+    }
+
+    /// Checks placeholders that only the inputs, read, can tell: columns of `csv` and `json`.
+    ///
+    /// # Errors
+    /// The first unknown one, in words, with what the inputs do have.
+    pub fn check_names(&self, inputs: &InputSet) -> Result<(), String> {
+        let names = self.templates().flat_map(Template::names);
+        // What is fixed was checked when the task file was read.
+        let fixed = |base: &str| BUILT_IN.contains(&base);
+        match names.into_iter().find(|n| !fixed(&n.base) && !inputs.knows(n)) {
+            None => Ok(()),
+            Some(name) => {
+                let known = inputs.names();
+                let hint = unknown_name_hint(name, known.iter().map(String::as_str));
+                Err(format!("task `{}`: unknown placeholder `{{{name}}}`. {hint}", self.rules.name))
+            }
+        }
+    }
 }
 
 /// `run`.

@@ -6,6 +6,7 @@
 mod exec;
 mod inputs;
 mod run;
+mod task_file;
 mod template;
 mod tidy;
 mod tui;

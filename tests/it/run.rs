@@ -353,7 +353,7 @@ fn inputs_and_task_files_come_from_standard_input() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(
         dir.path().join("t.yaml"),
-        "tasks:\n  - {name: a, foreach: {x: {lines: '-'}}, run: 'echo "[{x}]"'}\n",
+        "tasks:\n  - {name: a, foreach: {x: {lines: '-'}}, run: 'echo _{x}_'}\n",
     )
     .unwrap();
     let feed = |args: &[&str], text: &str| {
@@ -364,7 +364,7 @@ fn inputs_and_task_files_come_from_standard_input() {
         child.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
         String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap()
     };
-    assert_eq!(feed(&["run", "t.yaml", "-j1", "--plain"], "1\n2 3\n"), "[1]\n[2 3]\n");
+    assert_eq!(feed(&["run", "t.yaml", "-j1", "--plain"], "1\n2 3\n"), "_1_\n_2 3_\n");
     assert_eq!(
         feed(&["run", "-", "--plain"], r#"{"tasks": [{"name": "a", "run": "echo json"}]}"#),
         "json\n"

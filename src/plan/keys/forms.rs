@@ -1,13 +1,13 @@
 //! What single values look like: durations, sizes, names and the like.
 
-use super::{Form, Names};
+use super::{Bare, Form, Names};
 use crate::model::signal_number;
 use crate::plan::{read, units};
 
 const ANY_DURATION: Form = Form {
     what: "a duration",
     pattern: r"^\s*([0-9]+(\.[0-9]+)?\s*[a-zA-Zµ]+\s*)+$",
-    number_from: None,
+    bare: Bare::None,
     check: |text| units::parse_duration(text).map(drop),
     hint: "Durations have a unit: `30s`, `1m30s`, `500ms`.",
 };
@@ -15,47 +15,50 @@ pub(super) static DURATION: Form = ANY_DURATION;
 pub(super) static LASTING: Form = Form {
     what: "a duration longer than zero",
     check: |text| match units::parse_duration(text) {
-        Ok(duration) if duration.is_zero() => Err("it must be longer than zero".to_owned()),
+        Ok(duration) if duration.is_zero() => Err(String::new()),
         other => other.map(drop),
     },
     ..ANY_DURATION
 };
 pub(super) static SIZE: Form = Form {
-    what: "a size",
+    what: "a size of more than zero",
     pattern: r"^\s*[0-9]+(\.[0-9]+)?\s*([kKmMgGtTpP][iI]?)?[bB]?\s*$",
-    number_from: Some(1),
+    bare: Bare::WholeFrom(1),
     check: |text| match units::parse_size(text) {
-        Ok(0) => Err("it must be more than zero".to_owned()),
+        Ok(0) => Err(String::new()),
         other => other.map(drop),
     },
     hint: "Sizes look like `64MiB`, `1.5G` or `4096` (bytes).",
 };
 pub(super) static WORKER_COUNT: Form = Form {
     what: "a number of workers",
-    pattern: r"^(auto|[0-9]+|[0-9]+(\.[0-9]+)?\s*%|cores\s*-\s*[0-9]+)$",
-    number_from: Some(1),
+    pattern: r"^\s*(auto|[0-9]+|[0-9]+(\.[0-9]+)?\s*%|cores\s*-\s*[0-9]+)\s*$",
+    bare: Bare::WholeFrom(1),
     check: |text| units::parse_workers(text).map(drop),
     hint: "Write `auto`, a number such as `4`, a share of the CPUs such as `50%`, or `cores-1`.",
 };
 pub(super) static RANGE: Form = Form {
     what: "a range",
     pattern: r"^\s*[-+]?[0-9]+\s*\.\.\s*[-+]?[0-9]+\s*$",
-    number_from: None,
+    bare: Bare::None,
     // Whether it fits its step is judged where the step is known.
-    check: |_| Ok(()),
+    check: |text| match is_range(text) {
+        true => Ok(()),
+        false => units::parse_range(text, None).map(drop),
+    },
     hint: "Write the first and the last number: `1..100`.",
 };
 pub(super) static FAIL_FAST: Form = Form {
-    what: "a number of jobs or a share of them",
+    what: "a number of jobs or a share of them, more than zero",
     pattern: r"^([0-9]+|[0-9]+(\.[0-9]+)?\s*%)$",
-    number_from: Some(1),
+    bare: Bare::WholeFrom(1),
     check: |text| read::fail_fast(text).map(drop),
     hint: "Write how many failed jobs are enough, such as `1` or `10%`.",
 };
 pub(super) static SIGNAL: Form = Form {
     what: "a signal",
     pattern: r"^([A-Za-z0-9]+)$",
-    number_from: Some(1),
+    bare: Bare::WholeFrom(1),
     check: |text| match signal_number(text) {
         Some(_) => Ok(()),
         None => Err(String::new()),
@@ -65,21 +68,21 @@ pub(super) static SIGNAL: Form = Form {
 pub(super) static THREADS: Form = Form {
     what: "a number of threads",
     pattern: r"^(auto|[0-9]+)$",
-    number_from: Some(1),
+    bare: Bare::WholeFrom(1),
     check: |text| read::threads(text).map(drop),
     hint: "Write `auto` or a number such as `4`.",
 };
 pub(super) static NAME: Form = Form {
     what: "a name",
     pattern: r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
-    number_from: Some(0),
+    bare: Bare::Any,
     check: |text| plain_name(text).map_err(|_| String::new()),
     hint: "Names are made of letters, digits, `_`, `.` and `-`, and do not start with `.` or `-`.",
 };
 pub(super) static LINE: Form = Form {
     what: "one line of text",
     pattern: r"^[^\r\n]+$",
-    number_from: Some(i64::MIN),
+    bare: Bare::Any,
     check: |text| match text.trim().is_empty() || text.contains(['\n', '\r']) {
         true => Err(String::new()),
         false => Ok(()),
@@ -120,6 +123,12 @@ pub const BUILT_IN: [&str; 5] = ["vars", "job", "slot", "attempt", "run"];
 
 const MADE_OF: &str =
     "is made of letters, digits, `_`, `.` and `-`, and does not start with `.` or `-`";
+
+/// Tells whether a text has the form of a range; whether it ends depends on its step.
+pub fn is_range(text: &str) -> bool {
+    let is_whole = |end: &str| end.trim().parse::<i64>().is_ok();
+    text.split_once("..").is_some_and(|(first, last)| is_whole(first) && is_whole(last))
+}
 
 fn plain_name(text: &str) -> Result<(), String> {
     let inner = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');

@@ -6,7 +6,7 @@
 mod forms;
 mod table;
 
-pub use forms::BUILT_IN;
+pub use forms::{BUILT_IN, is_range};
 pub use table::{DEFAULTS, SHAPES, TASK, TOP};
 
 /// A map with fixed keys.
@@ -75,11 +75,21 @@ pub struct Form {
     pub what: &'static str,
     /// What texts look like (ECMA 262), for editors; it may let more through than `check`.
     pub pattern: &'static str,
-    /// It may be written as a bare number from this on.
-    pub number_from: Option<i64>,
+    /// What it may be besides text, for a schema, which sees `4` as a number.
+    pub bare: Bare,
     /// Says why a text is none; an empty text when there is nothing more to say.
     pub check: fn(&str) -> Result<(), String>,
     pub hint: &'static str,
+}
+
+/// Which bare scalars are read as the text they are written as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bare {
+    None,
+    /// Whole numbers from this on.
+    WholeFrom(i64),
+    /// Numbers and booleans.
+    Any,
 }
 
 /// What the user's own names in a map look like.
@@ -123,7 +133,13 @@ impl Type {
             Type::Number { min, .. } => format!("a number, at least {min}"),
             Type::Text => "text".to_owned(),
             Type::Word(words) => {
-                words.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or ")
+                let words: Vec<String> = words.iter().map(|w| format!("`{w}`")).collect();
+                match words.split_last() {
+                    Some((last, rest)) if !rest.is_empty() => {
+                        format!("{} or {last}", rest.join(", "))
+                    }
+                    _ => words.concat(),
+                }
             }
             Type::Form(form) => form.what.to_owned(),
             Type::List { .. } => "a list".to_owned(),

@@ -102,13 +102,12 @@ pub(super) fn fail_fast(text: &str) -> Result<FailFast, String> {
         let percent = units::parse_percent(text)?;
         return match percent > 0.0 {
             true => Ok(FailFast::Percent(percent)),
-            false => Err("it must be more than zero".to_owned()),
+            false => Err(String::new()),
         };
     }
     match text.parse::<u32>() {
         Ok(n) if n > 0 => Ok(FailFast::Jobs(n)),
-        Ok(_) => Err("it must be more than zero".to_owned()),
-        Err(_) => Err(String::new()),
+        _ => Err(String::new()),
     }
 }
 

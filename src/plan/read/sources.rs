@@ -5,7 +5,7 @@ use super::{Reader, Site, SiteKind};
 use crate::model::TaskIdx;
 use crate::model::limits::FOREACH_VARIABLES;
 use crate::plan::inputs::{CommandLine, Foreach, ForeachVar, Source};
-use crate::plan::keys::BUILT_IN;
+use crate::plan::keys::{BUILT_IN, is_range};
 use crate::plan::template::Template;
 use crate::plan::yaml::{Node, Value, is_bool};
 use crate::plan::{shape, units};
@@ -130,13 +130,13 @@ impl Reader<'_> {
     }
 
     fn range(&mut self, node: &Node, step: Option<&Node>) -> Option<Source> {
-        let text = node.text().filter(|t| t.len() <= 200)?;
+        // What is no range has been reported.
+        let text = node.text().filter(|t| t.len() <= 200 && is_range(t))?;
         let step_value = step.and_then(Node::text).and_then(shape::whole_number);
         match units::parse_range(text, step_value) {
             Ok(units::Range { first, last, step }) => Some(Source::Range { first, last, step }),
             Err(why) => {
-                let hint = "Write the first and the last number: `1..100`.";
-                self.problems.error(&node.range, format!("`range`: {why}"), Some(hint.to_owned()));
+                self.problems.error(&node.range, why, None);
                 None
             }
         }

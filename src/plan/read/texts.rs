@@ -136,6 +136,13 @@ impl Reader<'_> {
                     "Only `{vars.name}` can stand here.".to_owned(),
                 )
             }),
+            // A column's own name will do where no variable has it; the file tells.
+            (_, part)
+                if part.is_none_or(|p| PATH_FIELDS.contains(&p))
+                    && scope.inputs.iter().any(|(_, holds)| *holds != Holds::Values) =>
+            {
+                None
+            }
             _ => Some(self.unknown(name, scope, "")),
         }
     }

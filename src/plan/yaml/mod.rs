@@ -490,8 +490,13 @@ fn take_key(
         Value::Broken => return PendingKey::Bad,
         Value::Null | Value::List(_) | Value::Map(_) => {
             let message = format!("a key must be text, found {}", node.describe());
-            let hint = "A value that starts with `{` or `[` is a map or a list in YAML: put it in \
-                        quotes if it is text.";
+            let hint = match node.value {
+                Value::Null => "Put it in quotes if it is text, or remove the line.",
+                _ => {
+                    "A value that starts with `{` or `[` is a map or a list in YAML: put it in \
+                      quotes if it is text."
+                }
+            };
             problems.error(range, message, Some(hint.into()));
             return PendingKey::Bad;
         }

@@ -163,6 +163,11 @@ fn words(kind: &ErrorKind, line: &Line<'_>) -> (String, Option<String>) {
         K::MisplacedFlowCollectionEnd => {
             hinted("this bracket closes nothing", "Remove it, or put the value in quotes.")
         }
+        K::ExpectedFlowMappingSeparator | K::ExpectedFlowSequenceSeparator => hinted(
+            "a comma or a closing bracket is missing here",
+            "Between the brackets of `{...}` and `[...]`, a text with `{`, `}`, `[`, `]` or `,` \
+             needs 'single quotes'.",
+        ),
         K::UnexpectedCharacter { character } => {
             (format!("no value can start with `{character}` in YAML"), Some(QUOTE_IT.to_owned()))
         }
