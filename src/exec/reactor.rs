@@ -371,22 +371,23 @@ impl Reactor {
         live.watch = Some(Watch::new());
         self.watching.insert(serial);
         let ended = peek(self.live.get(&serial).map_or(0, |live| live.leader.pid));
-        self.report_leader_end(serial, ended, n_seen);
+        if let Some(report) = self.leader_end(serial, ended, n_seen) {
+            self.report(report);
+        }
     }
 
     fn keeps_leftovers(&self, serial: u64) -> bool {
         self.live.get(&serial).is_some_and(|live| live.keep_leftovers)
     }
 
-    /// Reports the end of a leader that `peek` or `reap` has told of.
-    /// Returns the sizes of its output.
-    fn report_leader_end(
+    /// Makes the report of a leader's end that `peek` or `reap` has told of.
+    fn leader_end(
         &mut self,
         serial: u64,
         ended: Option<Ended>,
         leftovers: u32,
-    ) -> [Option<u64>; 2] {
-        let Some(live) = self.live.get(&serial) else { return [None; 2] };
+    ) -> Option<ExecReport> {
+        let live = self.live.get(&serial)?;
         // Without an answer somebody else of this process has reaped our child, and how it
         // ended is lost; a code that no program can return says so.
         let exit = ended.map_or(Exit::Code(-1), |ended| ended.exit);
@@ -402,8 +403,7 @@ impl Reactor {
             _ => None,
         };
         let at = now();
-        self.report(ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at });
-        [usage.stdout_bytes, usage.stderr_bytes]
+        Some(ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at })
     }
 
     /// Forgets an attempt: nothing of it is alive, or what is may stay.
@@ -414,10 +414,10 @@ impl Reactor {
         let (attempt, pid) = (live.attempt, live.leader.pid);
         let is_reported = matches!(live.phase, Phase::Leftovers { .. });
         let ended = if live.is_leader_dead() { reap(pid) } else { None };
-        let mut sizes = None;
+        let mut end = None;
         if live.is_leader_dead() && !is_reported {
             let leftovers = gone.map_or(0, |(swept, unkillable)| swept + unkillable);
-            sizes = Some(self.report_leader_end(serial, ended, leftovers));
+            end = self.leader_end(serial, ended, leftovers);
         }
         let kept = self.keeps_leftovers(serial) && gone.is_none() && self.orphans.keep(attempt);
         if let Some(live) = self.live.remove(&serial) {
@@ -431,13 +431,22 @@ impl Reactor {
                 self.unkillable.push(pid);
             }
             let alive = kept || gone.is_some_and(|(_, unkillable)| unkillable > 0);
-            let sizes = sizes.unwrap_or_else(|| live.pair.sizes());
+            let sizes = match &end {
+                Some(ExecReport::LeaderEnded { usage, .. }) => {
+                    [usage.stdout_bytes, usage.stderr_bytes]
+                }
+                _ => live.pair.sizes(),
+            };
             self.store.release_sized(attempt, live.slot_key, live.pair, sizes, alive);
             if let Some(mut group) = live.group
                 && !group.remove()
             {
                 self.groups_to_remove.push(group);
             }
+        }
+        // Whoever hears of the end finds the output under its final name.
+        if let Some(end) = end {
+            self.report(end);
         }
         if let Some((swept, unkillable)) = gone {
             self.report(ExecReport::TreeGone { attempt, swept, unkillable, at: now() });
