@@ -32,7 +32,7 @@ pub mod exit {
     pub const USAGE: i32 = 2;
     /// ganger itself failed.
     pub const OWN: i32 = 3;
-    /// Ended by SIGINT.
+    /// Ended by a person: SIGINT, the screen, `ganger stop`.
     pub const INTERRUPTED: i32 = 130;
     /// Ended by SIGTERM.
     pub const TERMINATED: i32 = 143;

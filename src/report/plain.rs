@@ -17,6 +17,7 @@ use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -265,7 +266,7 @@ impl Plain<'_> {
         }
         let file = part.path.as_ref().and_then(|path| open_at(&path.0, part.offset));
         if let Some(mut file) = file {
-            sink.copy(&mut file)?;
+            sink.copy(&mut file, part.size)?;
             return sink.end();
         }
         // The file is out of reach, so the supervisor hands it over piece by piece.
@@ -363,6 +364,9 @@ struct Sink<'a> {
     file: &'a File,
     /// What stands before each line; `None`: bytes go through as they are.
     tag: Option<Vec<u8>>,
+    /// What comes next must begin a line: with tags, and on a terminal, where the progress
+    /// bar would wipe out an unfinished one.
+    ends_lines: bool,
     at_line_start: bool,
 }
 
@@ -372,15 +376,23 @@ impl Sink<'_> {
             Stream::Stdout => (&streams.out, streams.out_colours, '|', "\x1b[36m"),
             Stream::Stderr => (&streams.err, streams.err_colours, '!', "\x1b[33m"),
         };
+        let is_terminal = match stream {
+            Stream::Stdout => streams.out_is_terminal,
+            Stream::Stderr => streams.err_is_terminal,
+        };
         let tag = (mode == OutputMode::Tagged).then(|| {
             let plain = format!("{label} {mark} ");
             if colours { format!("{colour}{plain}\x1b[0m").into_bytes() } else { plain.into() }
         });
-        Sink { file, tag, at_line_start: true }
+        let ends_lines = tag.is_some() || is_terminal;
+        Sink { file, tag, ends_lines, at_line_start: true }
     }
 
     fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let Some(tag) = &self.tag else { return self.file.write_all(bytes) };
+        let Some(tag) = &self.tag else {
+            self.at_line_start = bytes.last().is_none_or(|b| *b == b'\n');
+            return self.file.write_all(bytes);
+        };
         let mut tagged = Vec::with_capacity(bytes.len() * 2);
         for line in bytes.split_inclusive(|b| *b == b'\n') {
             if self.at_line_start {
@@ -392,8 +404,12 @@ impl Sink<'_> {
         self.file.write_all(&tagged)
     }
 
-    fn copy(&mut self, from: &mut File) -> io::Result<()> {
+    /// Copies a file of `size` bytes from where it stands.
+    fn copy(&mut self, from: &mut File, size: u64) -> io::Result<()> {
         if self.tag.is_none() {
+            let mut last = [b'\n'];
+            let _only_matters_on_a_terminal = from.read_at(&mut last, size.saturating_sub(1));
+            self.at_line_start = last == [b'\n'];
             // File to file: the kernel copies, whatever the size.
             return io::copy(from, &mut self.file).map(|_| ());
         }
@@ -409,7 +425,7 @@ impl Sink<'_> {
     }
 
     fn end(&mut self) -> io::Result<()> {
-        if self.tag.is_some() && !self.at_line_start {
+        if self.ends_lines && !self.at_line_start {
             self.at_line_start = true;
             return self.file.write_all(b"\n");
         }

@@ -33,6 +33,21 @@ fn grouped_output_is_byte_for_byte_in_the_order_of_ends() {
 }
 
 #[test]
+fn on_a_terminal_an_unfinished_line_is_finished() {
+    for output in [&b"x"[..], &[b'x'; 100_000]] {
+        let mut script = Script::new();
+        script.job(1, Outcome::Succeeded, Exit::Code(0), output, b"");
+        script.job(2, Outcome::Succeeded, Exit::Code(0), b"y\n", b"");
+        script.bye(0, None);
+        let info = script.info();
+        let (captured, mut streams) = Captured::new();
+        streams.out_is_terminal = true;
+        follow(&mut script, &info, PlainOptions::default(), &streams);
+        assert!(captured.out() == [output, b"\ny\n"].concat());
+    }
+}
+
+#[test]
 fn the_summary_names_every_failed_job_with_its_end_and_last_lines() {
     let (captured, _) = play(three_jobs(), OutputMode::Nothing);
     assert_eq!(captured.out(), b"");

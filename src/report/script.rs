@@ -192,8 +192,14 @@ impl Captured {
     pub(super) fn new() -> (Captured, Streams) {
         let dir = tempfile::tempdir().unwrap();
         let file = |name: &str| File::create(dir.path().join(name)).unwrap();
-        let streams =
-            Streams { out: file("out"), err: file("err"), out_colours: false, err_colours: false };
+        let streams = Streams {
+            out: file("out"),
+            err: file("err"),
+            out_colours: false,
+            err_colours: false,
+            out_is_terminal: false,
+            err_is_terminal: false,
+        };
         (Captured { dir }, streams)
     }
 

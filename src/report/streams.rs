@@ -10,6 +10,9 @@ pub struct Streams {
     pub err: File,
     pub out_colours: bool,
     pub err_colours: bool,
+    /// A terminal, where a line without an end would run into the next one.
+    pub out_is_terminal: bool,
+    pub err_is_terminal: bool,
 }
 
 impl Streams {
@@ -27,6 +30,8 @@ impl Streams {
             err: duplicate(stderr.as_fd())?,
             out_colours: colours && stdout.is_terminal(),
             err_colours: colours && stderr.is_terminal(),
+            out_is_terminal: stdout.is_terminal(),
+            err_is_terminal: stderr.is_terminal(),
         })
     }
 

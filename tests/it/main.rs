@@ -3,6 +3,7 @@
 // Clippy takes helpers of tests for code that users run.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod cli;
 mod exec;
 mod inputs;
 mod run;
