@@ -110,7 +110,7 @@ impl TaskSpec {
             Some(name) => {
                 let known = inputs.names();
                 let hint = unknown_name_hint(name, known.iter().map(String::as_str));
-                Err(format!("task `{}`: unknown placeholder `{{{name}}}`. {hint}", self.rules.name))
+                Err(format!("unknown placeholder `{{{name}}}`. {hint}"))
             }
         }
     }

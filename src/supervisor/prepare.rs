@@ -104,10 +104,13 @@ pub struct Expanded {
 /// Reads the sources of one task. Blocks on files and commands.
 pub fn expand(prepared: &Prepared, task: TaskIdx) -> Expanded {
     let mut warnings = Vec::new();
-    let inputs = match &prepared.plan.tasks[task.0 as usize].foreach {
+    let spec = &prepared.plan.tasks[task.0 as usize];
+    let inputs = match &spec.foreach {
         None => Ok(InputSet::none()),
         Some(foreach) => read_inputs(prepared, foreach, &mut warnings),
     };
+    // Columns of csv and json are known only now.
+    let inputs = inputs.and_then(|read| spec.check_names(&read).map(|()| read));
     let name = &prepared.schedule.tasks[task.0 as usize].name;
     for warning in &mut warnings {
         *warning = format!("task `{name}`: {warning}");
