@@ -7,6 +7,7 @@ mod exec;
 mod inputs;
 mod run;
 mod task_file;
+mod tasks;
 mod template;
 mod tidy;
 mod tui;
