@@ -8,6 +8,7 @@ mod exec;
 mod inputs;
 mod run;
 mod task_file;
+mod tasks;
 mod template;
 mod tidy;
 mod tui;
