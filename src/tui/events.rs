@@ -11,7 +11,7 @@ use ratatui::layout::Rect;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::IntoRawFd;
+use std::os::fd::{IntoRawFd, OwnedFd};
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::SyncSender;
 use std::thread;
@@ -105,21 +105,31 @@ pub fn stop_this_job() {
     let _ = unsafe { sigaction(Signal::SIGTSTP, &ours) };
 }
 
+/// Keys are read while this lives; what is typed later is the shell's.
+pub struct Keys {
+    _closes_with_this: OwnedFd,
+}
+
 /// Reads keys on a thread of its own, and says when the terminal is gone.
 ///
 /// crossterm alone would spin on a terminal that has gone: its reader takes neither the end of
 /// the input nor an error for an answer. So we look first.
-pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<()> {
+pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<Keys> {
     let tty = File::options().read(true).write(true).open("/dev/tty")?;
+    let (until_closed, stop) = pipe2(OFlag::O_CLOEXEC)?;
     spawn("tui-keys", move || {
         loop {
-            let mut fds = [PollFd::new(&tty, PollFlags::IN)];
+            let mut fds =
+                [PollFd::new(&tty, PollFlags::IN), PollFd::new(&until_closed, PollFlags::empty())];
             match poll(&mut fds, None) {
                 Ok(_) => {}
                 Err(rustix::io::Errno::INTR) => continue,
                 Err(_) => break,
             }
             let seen = fds[0].revents();
+            if !fds[1].revents().is_empty() {
+                return;
+            }
             if seen.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 break;
             }
@@ -130,7 +140,8 @@ pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<()> {
             }
         }
         let _ = to.send(Msg::Hangup);
-    })
+    })?;
+    Ok(Keys { _closes_with_this: stop })
 }
 
 /// Passes on what there is to read; returns `false` when nobody listens any more.

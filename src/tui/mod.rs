@@ -82,8 +82,8 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let (mut sender, receiver, info) = client;
     let (to_loop, messages) = mpsc::sync_channel(256);
     let screen = Screen::enter().map_err(TuiError::Terminal)?;
-    let _until_the_end = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
-    events::read_keys_into(to_loop.clone()).map_err(TuiError::Start)?;
+    let _signals = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
+    let _keys = events::read_keys_into(to_loop.clone()).map_err(TuiError::Start)?;
     events::receive_into(to_loop, receiver).map_err(TuiError::Start)?;
     sender.send(&ToServer::Subscribe { snapshots: true, events: false })?;
 

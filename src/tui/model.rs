@@ -44,8 +44,6 @@ pub struct Model {
     /// The most urgent end that was asked for at this screen.
     pub asked_stop: Option<StopHow>,
     pub bye: Option<Bye>,
-    /// The person wants to leave as soon as the run's last word is there; since when.
-    pub leaving: Option<Mono>,
     pub hold_at_end: bool,
 }
 
@@ -131,7 +129,6 @@ impl Model {
             wanted: BTreeMap::new(),
             asked_stop: None,
             bye: None,
-            leaving: None,
             hold_at_end: true,
         }
     }

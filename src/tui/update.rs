@@ -45,8 +45,6 @@ pub enum Action {
 
 /// How long the bottom line shows what became of an act.
 const FEEDBACK_FOR: Duration = Duration::from_secs(6);
-/// How long the supervisor may take for its last word after the run has ended.
-const LAST_WORD_WITHIN: Duration = Duration::from_secs(10);
 /// After this time a size that was asked for no longer counts.
 const WANTED_FOR: Duration = Duration::from_secs(3);
 
@@ -98,7 +96,9 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
             let had_ended = model.has_ended();
             model.take(*snapshot);
             if model.has_ended() && !had_ended {
+                model.popup = model.popup.take().filter(|p| matches!(p, Popup::Help { .. }));
                 turn_to_failures(model);
+                leave_if_done(model, actions);
             }
             model.turn_output(false);
             actions.push(Action::DrawSoon);
@@ -124,9 +124,7 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
         ToClient::Bye { exit_code, trouble } => {
             model.bye = Some(Bye { exit_code, trouble });
             model.popup = model.popup.take().filter(|p| matches!(p, Popup::Help { .. }));
-            if model.leaving.is_some() || model.asked_stop.is_some() || !model.hold_at_end {
-                leave_ended(model, actions);
-            }
+            leave_if_done(model, actions);
             actions.push(Action::DrawNow);
         }
         ToClient::Error { error } => {
@@ -155,9 +153,7 @@ fn on_gone(model: &mut Model, error: ClientError, actions: &mut Vec<Action>) {
         Some(exit_code) => {
             let trouble = None;
             model.bye.get_or_insert(Bye { exit_code, trouble });
-            if model.leaving.is_some() || model.asked_stop.is_some() || !model.hold_at_end {
-                leave_ended(model, actions);
-            }
+            leave_if_done(model, actions);
             actions.push(Action::DrawSoon);
         }
         None => actions.push(Action::Leave(Ended::SupervisorGone(error))),
@@ -171,25 +167,22 @@ fn on_tick(model: &mut Model, actions: &mut Vec<Action>) {
         actions.push(Action::DrawSoon);
     }
     model.wanted.retain(|_, (_, at)| now.since(*at) < WANTED_FOR);
-    if model.leaving.is_some_and(|since| now.since(since) >= LAST_WORD_WITHIN) {
-        leave_ended(model, actions);
-    }
     model.turn_output(false);
 }
 
-/// Leaves with the run's exit code, now or when the supervisor has said it.
-fn leave_ended(model: &mut Model, actions: &mut Vec<Action>) {
-    let waited = model.leaving.is_some_and(|at| model.now.mono.since(at) >= LAST_WORD_WITHIN);
-    match (&model.bye, model.exit_code()) {
-        (Some(bye), _) => {
-            let (exit_code, trouble) = (bye.exit_code, bye.trouble.clone());
-            actions.push(Action::Leave(Ended::Run { exit_code, trouble }));
-        }
-        (None, Some(exit_code)) if waited => {
-            let trouble = Some("the supervisor said no last word".to_owned());
-            actions.push(Action::Leave(Ended::Run { exit_code, trouble }));
-        }
-        _ => model.leaving = model.leaving.or(Some(model.now.mono)),
+/// A run that this screen ended, or whose end nobody wants to look at, is left at once.
+fn leave_if_done(model: &Model, actions: &mut Vec<Action>) {
+    if model.asked_stop.is_some() || !model.hold_at_end {
+        leave_ended(model, actions);
+    }
+}
+
+/// Leaves with the run's exit code. The supervisor waits for this: while its screen is there
+/// it answers questions about the run that has ended.
+fn leave_ended(model: &Model, actions: &mut Vec<Action>) {
+    if let Some(exit_code) = model.exit_code() {
+        let trouble = model.bye.as_ref().and_then(|b| b.trouble.clone());
+        actions.push(Action::Leave(Ended::Run { exit_code, trouble }));
     }
 }
 

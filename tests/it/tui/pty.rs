@@ -86,6 +86,14 @@ impl Pty {
         self.drawn.0.lock().unwrap().parser.screen().contents()
     }
 
+    /// Everything that was written since the alternate screen was left.
+    pub fn written(&self) -> String {
+        const LEAVE: &[u8] = b"\x1b[?1049l";
+        let drawn = self.drawn.0.lock().unwrap();
+        let at = drawn.raw.windows(LEAVE.len()).rposition(|w| w == LEAVE).unwrap_or(0);
+        String::from_utf8_lossy(&drawn.raw[at..]).into_owned()
+    }
+
     /// Waits until the screen shows something.
     pub fn wait_for(&self, what: &str) -> String {
         self.wait(what, |text| text.contains(what))
