@@ -148,7 +148,6 @@ impl Watch {
                     ensure!(*kill_at <= old_kill, "KILL moved away");
                 }
                 seen.stop = Some((*reason, *kill_at));
-                seen.frozen = false;
             }
             Event::LeaderEnded { attempt, .. } => {
                 let seen = self.running(*attempt)?;
@@ -458,12 +457,15 @@ impl Watch {
                 seen.launch_ordered = true;
             }
             Effect::Signal { attempt, .. } => {
-                ensure!(self.running(*attempt)?.started, "no process")
+                let seen = self.running(*attempt)?;
+                ensure!(seen.started || seen.leader_ended, "there is no process");
+                // SIGCONT goes with it. A signal by hand does not end a pause.
+                seen.frozen &= seen.stop.is_none();
             }
             Effect::Kill { attempt } => {
                 let seen = self.running(*attempt)?;
                 ensure!(!seen.killed, "killed twice");
-                seen.killed = true;
+                (seen.killed, seen.frozen) = (true, false);
             }
             Effect::Freeze { attempt } => {
                 let seen = self.running(*attempt)?;
