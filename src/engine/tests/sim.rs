@@ -4,7 +4,7 @@
 
 use super::story::each_map;
 use super::watch::Watch;
-use crate::engine::{Effect, Engine, Fault, Input, Step};
+use crate::engine::{Effect, Engine, Fault, Input, JobState, Step};
 use crate::model::each::EachMap;
 use crate::model::exec::Finding;
 use crate::model::{
@@ -20,7 +20,7 @@ use std::fmt::Write;
 use std::time::Duration;
 
 /// Inputs with people and chance in play; then everything is let go to its end.
-const WILD_INPUTS: u32 = 70;
+const WILD_INPUTS: u32 = 100;
 /// More inputs than any run of this size needs to end once it is let go.
 const INPUTS_MAX: u32 = 3000;
 
@@ -218,7 +218,7 @@ impl Sim {
             if !self.calm && (self.inputs >= WILD_INPUTS || idle) {
                 self.let_go()?;
             } else {
-                let wild = !self.calm && self.dice.chance(15);
+                let wild = !self.calm && self.dice.chance(30);
                 let input = if wild { self.whim() } else { self.next_input()? };
                 self.feed(input)?;
             }
@@ -227,7 +227,7 @@ impl Sim {
         for input in [Input::Tick, self.whim()] {
             self.feed(input)?;
         }
-        self.watch.replay_from_json(self.engine.state())
+        self.watch.replay_from_json()
     }
 
     fn rules(&self, task: u32) -> TaskRules {
@@ -455,6 +455,20 @@ impl Sim {
         JobNo(1 + self.dice.below(total + beyond))
     }
 
+    /// Mostly a job that ended badly, if there is one.
+    fn any_failed_job(&mut self) -> JobNo {
+        let state = self.engine.state();
+        let bad = |job: &JobNo| {
+            let Some(JobState::Ended { outcome }) = state.job_state(*job) else { return false };
+            !outcome.is_success()
+        };
+        let failed: Vec<JobNo> = (1..=state.counts().total).map(JobNo).filter(bad).collect();
+        if failed.is_empty() || self.dice.chance(10) {
+            return self.any_job();
+        }
+        self.dice.pick(&failed)
+    }
+
     fn any_attempt(&mut self) -> AttemptId {
         let running: Vec<AttemptId> =
             self.engine.state().attempts_running().map(|a| a.id).collect();
@@ -491,9 +505,11 @@ impl Sim {
             5 | 6 => Command::Resume { target: self.any_target() },
             7 => Command::Kill { job: self.any_job(), now: self.dice.chance(30) },
             8 => Command::Kill { job: self.any_attempt().job, now: self.dice.chance(30) },
-            9 | 10 => Command::Retry { job: self.any_job() },
-            11 => Command::Signal { job: self.any_attempt().job, signal: 10 },
-            12 if self.dice.chance(25) => Command::Stop {
+            9..=11 => Command::Retry { job: self.any_failed_job() },
+            12 if self.dice.chance(30) => {
+                Command::Signal { job: self.any_attempt().job, signal: 10 }
+            }
+            12 if self.dice.chance(20) => Command::Stop {
                 how: self.dice.pick(&[StopHow::Drain, StopHow::Stop, StopHow::Kill]),
             },
             13 => {
@@ -576,7 +592,7 @@ impl World {
             1 => Some(FailFast::Percent(f64::from(20 + dice.below(60)))),
             _ => None,
         };
-        for t in 0..1 + dice.below(5) {
+        for t in 0..1 + dice.below(6) {
             world.add_task(dice, t);
         }
         world

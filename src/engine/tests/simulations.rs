@@ -80,7 +80,7 @@ fn random_runs_reach_what_they_are_meant_to_test() {
         }
     }
     let rare: Vec<_> = seen.iter().filter(|(_, n)| **n < 20).collect();
-    assert_eq!((seen.len(), rare.len()), (25, 0), "{inputs} inputs: {seen:?}");
+    assert_eq!((seen.len(), rare.len()), (23, 0), "{inputs} inputs: {seen:?}");
 }
 
 #[test]
@@ -109,7 +109,8 @@ fn planted_bugs_are_found() {
         Sabotage::Oversleep,
     ];
     for bug in bugs {
-        let found = (0..300).any(|seed| play(seed, Some(bug)).is_err());
-        assert!(found, "nobody noticed {bug:?}");
+        let found = (0..300).find_map(|seed| Some((seed, play(seed, Some(bug)).err()?)));
+        let (seed, why) = found.unwrap_or_else(|| panic!("nobody noticed {bug:?}"));
+        println!("{bug:?} was noticed in run {seed}: {why}");
     }
 }
