@@ -74,15 +74,18 @@ impl State {
     fn check_needs(&self, task: TaskIdx) -> Result<(), String> {
         let (mut left, mut open, mut unmet) = (0, 0, 0);
         let this = self.task(task);
-        for need in &self.rules(task).needs {
+        for (position, need) in self.rules(task).needs.iter().enumerate() {
             let up = self.task(need.task);
-            let whole = !need.each || up.is_void();
+            let whole = this.needs_whole(position, need.each);
             match up.ended {
                 None => {
                     open += 1;
-                    left += u32::from(!need.each);
+                    left += u32::from(whole);
                 }
-                Some(good) => unmet += u32::from(whole && !satisfies(need.when, good)),
+                Some(good) => {
+                    let counts = whole || up.is_void();
+                    unmet += u32::from(counts && !satisfies(need.when, good));
+                }
             }
         }
         let kept = (this.needs_left, this.needs_open, this.needs_unmet);

@@ -39,6 +39,7 @@ impl State {
             return;
         }
         self.inputs_ended(task, Inputs::Read);
+        self.needs_without_map(task);
         let each_left = self.first_each_left(task, count);
         let this = &mut self.tasks[t];
         this.first = first.0;
@@ -60,6 +61,23 @@ impl State {
         // Tasks that need this one job by job may have joined before it.
         for dep in self.dependents(task).filter(|dep| dep.each) {
             self.settle(dep.task);
+        }
+    }
+
+    /// Needs with `each` that no map came for are needs of whole tasks from now on.
+    fn needs_without_map(&mut self, task: TaskIdx) {
+        let schedule = Arc::clone(&self.schedule);
+        for (position, need) in schedule.tasks[task.0 as usize].needs.iter().enumerate() {
+            let (void, ended) = {
+                let up = &self.tasks[need.task.0 as usize];
+                (up.is_void(), up.ended)
+            };
+            let this = &mut self.tasks[task.0 as usize];
+            if need.each && this.links[position].is_none() {
+                let unmet = ended.is_some_and(|good| !void && !satisfies(need.when, good));
+                this.needs_left += u32::from(ended.is_none());
+                this.needs_unmet += u32::from(unmet);
+            }
         }
     }
 
@@ -121,8 +139,9 @@ impl State {
         for dep in self.dependents(task) {
             let down = &mut self.tasks[dep.task.0 as usize];
             down.needs_open -= 1;
-            down.needs_left -= u32::from(!dep.each);
-            down.needs_unmet += u32::from((!dep.each || void) && !satisfies(dep.when, good));
+            let whole = down.needs_whole(dep.need, dep.each);
+            down.needs_left -= u32::from(whole);
+            down.needs_unmet += u32::from((whole || void) && !satisfies(dep.when, good));
             self.shift_links(dep, void, false);
             self.settle(dep.task);
         }
@@ -137,8 +156,9 @@ impl State {
         for dep in self.dependents(task) {
             let down = &mut self.tasks[dep.task.0 as usize];
             down.needs_open += 1;
-            down.needs_left += u32::from(!dep.each);
-            down.needs_unmet -= u32::from((!dep.each || void) && !satisfies(dep.when, good));
+            let whole = down.needs_whole(dep.need, dep.each);
+            down.needs_left += u32::from(whole);
+            down.needs_unmet -= u32::from((whole || void) && !satisfies(dep.when, good));
             self.shift_links(dep, void, true);
             self.settle(dep.task);
         }

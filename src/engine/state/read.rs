@@ -6,7 +6,7 @@ use super::{Attempt, Ending, Gate, Pool, RunEnd, State};
 use crate::model::{
     AttemptId, Counts, JobNo, Mono, Now, Outcome, PoolIdx, Requester, RunState, TaskIdx,
 };
-use crate::plan::{NeedWhen, Schedule, TaskRules};
+use crate::plan::{Need, NeedWhen, Schedule, TaskRules};
 use std::time::Duration;
 
 /// Where a job stands.
@@ -359,9 +359,10 @@ impl State {
 
     /// A needed task that did not end as needed.
     pub(in crate::engine) fn unmet_need(&self, task: TaskIdx) -> Option<TaskIdx> {
-        self.rules(task).needs.iter().find_map(|need| {
+        let this = self.task(task);
+        self.rules(task).needs.iter().enumerate().find_map(|(position, need)| {
             let up = self.task(need.task);
-            let counts = !need.each || up.is_void();
+            let counts = this.needs_whole(position, need.each) || up.is_void();
             let unmet = up.ended.is_some_and(|good| !satisfies(need.when, good));
             (counts && unmet).then_some(need.task)
         })
@@ -369,10 +370,14 @@ impl State {
 
     /// Needed tasks that have not ended, those linked job to job left out.
     pub(in crate::engine) fn open_needs(&self, task: TaskIdx) -> impl Iterator<Item = TaskIdx> {
+        let this = self.task(task);
+        let whole = move |(i, need): &(usize, &Need)| this.needs_whole(*i, need.each);
         self.rules(task)
             .needs
             .iter()
-            .filter(|need| !need.each && self.task(need.task).ended.is_none())
-            .map(|need| need.task)
+            .enumerate()
+            .filter(whole)
+            .map(|(_, need)| need.task)
+            .filter(|up| self.task(*up).ended.is_none())
     }
 }

@@ -93,6 +93,12 @@ impl Task {
         }
     }
 
+    /// Whether a need is of the whole task. One with `each` is too when no map came with the
+    /// jobs: the needed task had no jobs at that time, since its inputs were not to be read.
+    pub fn needs_whole(&self, need: usize, each: bool) -> bool {
+        !each || (self.inputs == Inputs::Read && self.links[need].is_none())
+    }
+
     /// A task whose inputs will never be known has no jobs to be linked to.
     pub fn is_void(&self) -> bool {
         matches!(self.inputs, Inputs::Failed { .. } | Inputs::Closed)
