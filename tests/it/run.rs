@@ -378,7 +378,7 @@ fn chosen_tasks_bring_what_they_need_and_a_dry_run_runs_nothing() {
     assert_eq!((ran.code, ran.stdout.as_str()), (0, "hi 1\nhi two words\n"), "{}", ran.stderr);
     let ran = run_with(yaml, &["--dry-run", "--set", "w=ho"]);
     assert_eq!(ran.code, 0, "{}", ran.stderr);
-    assert!(ran.stdout.contains("echo ho 'two words'"), "{}", ran.stdout);
+    assert!(ran.stdout.contains("echo 'ho' 'two words'"), "{}", ran.stdout);
     assert!(!ran.dir.path().join("ran").exists());
 }
 

@@ -665,7 +665,8 @@ impl World {
                 _ => ups,
             };
         }
-        let fits = ups > 0 && *count > 0 && (ups % *count == 0 || *count % ups == 0);
+        let fits =
+            ups > 0 && *count > 0 && (ups.is_multiple_of(*count) || (*count).is_multiple_of(ups));
         if fits {
             self.maps.insert((t, rules.needs.len()), each_map(ups, *count));
         }

@@ -195,7 +195,7 @@ impl Reader<'_> {
                 let message = format!("`{key}` is one of ganger's own marks: `env` cannot set it");
                 let hint = "Every job has it already. Other names that begin with GANGER_ are \
                             yours.";
-                self.problems.error(key_range, message, Some(hint.to_owned()));
+                self.problems.warning(key_range, message, Some(hint.to_owned()));
             } else if let Some(text) = self.template(value, Place::Plain, scope) {
                 env.push((key.to_string(), text));
             }
