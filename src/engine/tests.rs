@@ -1,7 +1,10 @@
 //! Stories as text, and random runs in a random world with every promise checked at every step.
 
+mod sabotage;
 mod sim;
 mod simulations;
 mod stories;
 mod story;
 mod watch;
+mod why;
+mod world;

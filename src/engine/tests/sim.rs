@@ -2,19 +2,17 @@
 //! behind, cannot be started; reports that come twice, too late or about nobody; people who
 //! press every key.
 
-use super::story::each_map;
+use super::sabotage::Sabotage;
 use super::watch::Watch;
-use crate::engine::{Effect, Engine, Fault, Input, JobState, Step};
+use super::world::{Dice, World};
+use crate::engine::{Effect, Engine, Input, JobState, Step};
 use crate::model::each::EachMap;
 use crate::model::exec::Finding;
 use crate::model::{
     Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, PauseTarget, PoolIdx,
     ProcRef, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
 };
-use crate::plan::{
-    FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries, Schedule,
-    StopRule, TaskRules,
-};
+use crate::plan::TaskRules;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::time::Duration;
@@ -23,117 +21,6 @@ use std::time::Duration;
 const WILD_INPUTS: u32 = 100;
 /// More inputs than any run of this size needs to end once it is let go.
 const INPUTS_MAX: u32 = 3000;
-
-/// A small generator of random numbers (splitmix64), the same on every machine.
-pub(super) struct Dice(u64);
-
-impl Dice {
-    pub(super) fn new(seed: u64) -> Dice {
-        Dice(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ 0x5851_f42d_4c95_7f2d)
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut x = self.0;
-        x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        x = (x ^ (x >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        x ^ (x >> 31)
-    }
-
-    /// A number from 0 up to and without `n`.
-    fn below(&mut self, n: u32) -> u32 {
-        (self.next() % u64::from(n.max(1))) as u32
-    }
-
-    fn chance(&mut self, percent: u32) -> bool {
-        self.below(100) < percent
-    }
-
-    fn pick<T: Clone>(&mut self, items: &[T]) -> T {
-        items[self.below(items.len() as u32) as usize].clone()
-    }
-
-    fn millis(&mut self, max: u32) -> Duration {
-        Duration::from_millis(u64::from(self.below(max)))
-    }
-}
-
-/// What a test does to the engine, or to what passes between it and the world.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sabotage {
-    /// A bug in the engine itself.
-    Planted(Fault),
-    /// The engine follows a schedule without this, or with more of it.
-    NoNeeds,
-    NoWeights,
-    NoMaxParallel,
-    NoPriorities,
-    BiggerPools,
-    NoRetries,
-    MoreRetries,
-    /// A fact is told twice.
-    EndTwice,
-    LaunchTwice,
-    /// A fact is not told, so that a replay misses it.
-    HideRetry,
-    HideEnd,
-    HidePause,
-    /// Something to do is left out, or done to a stranger.
-    NoKill,
-    NoThaw,
-    NoLaunch,
-    SignalStranger,
-    /// Nobody wakes up for deadlines.
-    Oversleep,
-}
-
-impl Sabotage {
-    fn schedule(self, schedule: &mut Schedule) {
-        for pool in &mut schedule.pools {
-            pool.start += u32::from(self == Sabotage::BiggerPools);
-        }
-        for task in &mut schedule.tasks {
-            match self {
-                Sabotage::NoNeeds => task.needs.clear(),
-                Sabotage::NoWeights => task.weight = 1,
-                Sabotage::NoMaxParallel => task.max_parallel = None,
-                Sabotage::NoPriorities => task.priority = 0,
-                Sabotage::NoRetries => task.retries.max = 0,
-                Sabotage::MoreRetries => task.retries.max += 1,
-                _ => {}
-            }
-        }
-    }
-
-    fn step(self, step: &mut Step) {
-        let event = |found: fn(&Event) -> bool| step.events.iter().position(found);
-        let at = match self {
-            Sabotage::EndTwice => event(|e| matches!(e, Event::AttemptEnded { .. })),
-            Sabotage::LaunchTwice => event(|e| matches!(e, Event::AttemptLaunched { .. })),
-            Sabotage::HideRetry => event(|e| matches!(e, Event::JobRetrying { .. })),
-            Sabotage::HideEnd => event(|e| matches!(e, Event::JobEnded { .. })),
-            Sabotage::HidePause => event(|e| matches!(e, Event::Paused { .. })),
-            _ => None,
-        };
-        if let Some(at) = at {
-            if matches!(self, Sabotage::EndTwice | Sabotage::LaunchTwice) {
-                step.events.insert(at, step.events[at].clone());
-            } else {
-                step.events.remove(at);
-            }
-        }
-        step.effects.retain_mut(|effect| match (self, effect) {
-            (Sabotage::NoKill, Effect::Kill { .. })
-            | (Sabotage::NoThaw, Effect::Thaw { .. })
-            | (Sabotage::NoLaunch, Effect::Launch { .. }) => false,
-            (Sabotage::SignalStranger, Effect::Signal { attempt, .. }) => {
-                attempt.n += 1;
-                true
-            }
-            _ => true,
-        });
-    }
-}
 
 /// How a process behaves.
 #[derive(Clone, Debug)]
@@ -567,120 +454,5 @@ impl Sim {
             }
         }
         Ok(())
-    }
-}
-
-/// A schedule and the sizes of its tasks.
-struct World {
-    schedule: Schedule,
-    sizes: Vec<Option<u32>>,
-    maps: BTreeMap<(u32, usize), EachMap>,
-}
-
-impl World {
-    fn random(dice: &mut Dice) -> World {
-        let mut world =
-            World { schedule: Schedule::default(), sizes: Vec::new(), maps: BTreeMap::new() };
-        for n in 0..1 + dice.below(2) {
-            let (min, max) = (dice.below(2), 1 + dice.below(5));
-            let start = min.max(1 + dice.below(max));
-            let max = max.max(start);
-            world.schedule.pools.push(PoolRules { name: format!("pool{n}"), min, max, start });
-        }
-        world.schedule.fail_fast = match dice.below(12) {
-            0 => Some(FailFast::Jobs(1 + dice.below(4))),
-            1 => Some(FailFast::Percent(f64::from(20 + dice.below(60)))),
-            _ => None,
-        };
-        for t in 0..1 + dice.below(6) {
-            world.add_task(dice, t);
-        }
-        world
-    }
-
-    fn add_task(&mut self, dice: &mut Dice, t: u32) {
-        let pools = self.schedule.pools.len() as u32;
-        let mut rules = TaskRules {
-            name: format!("t{t}"),
-            pool: PoolIdx(dice.below(pools) as u16),
-            max_parallel: dice.chance(20).then(|| 1 + dice.below(2)),
-            weight: if dice.chance(25) { 1 + dice.below(5) } else { 1 },
-            priority: dice.pick(&[0, 0, 0, 1, -1]),
-            timeout: dice.chance(40).then(|| Duration::from_millis(200) + dice.millis(1500)),
-            stop: StopRule {
-                signal: dice.pick(&[15, 15, 2, 9]),
-                grace: if dice.chance(15) { Duration::ZERO } else { dice.millis(800) },
-            },
-            retries: random_retries(dice),
-            on_failure: dice.pick(&[
-                OnFailure::Continue,
-                OnFailure::Continue,
-                OnFailure::Continue,
-                OnFailure::Continue,
-                OnFailure::Continue,
-                OnFailure::Stop,
-                OnFailure::Abort,
-            ]),
-            ok_codes: dice.pick(&[vec![0], vec![0], vec![0, 2]]),
-            quiet: dice.chance(30).then(|| QuietRule {
-                after: Duration::from_millis(100),
-                action: dice.pick(&[QuietAction::Report, QuietAction::Stop, QuietAction::Retry]),
-            }),
-            expand_when_ready: t > 0 && dice.chance(15),
-            ..TaskRules::default()
-        };
-        let mut count = dice.below(7);
-        for up in 0..t {
-            if !dice.chance(40) {
-                continue;
-            }
-            let when = dice.pick(&[
-                NeedWhen::Succeeded,
-                NeedWhen::Succeeded,
-                NeedWhen::Failed,
-                NeedWhen::Always,
-            ]);
-            let each = self.link(dice, &rules, up, &mut count, t);
-            rules.needs.push(Need { task: TaskIdx(up), when, each });
-        }
-        self.schedule.tasks.push(rules);
-        self.sizes.push((!dice.chance(4)).then_some(count));
-    }
-
-    /// Perhaps links a task job by job to an earlier one; the first link decides its size.
-    fn link(
-        &mut self,
-        dice: &mut Dice,
-        rules: &TaskRules,
-        up: u32,
-        count: &mut u32,
-        t: u32,
-    ) -> bool {
-        let first = !rules.needs.iter().any(|n| n.each);
-        let Some(ups) = self.sizes[up as usize].filter(|_| dice.chance(60)) else { return false };
-        if first {
-            *count = match dice.below(4) {
-                0 if ups % 2 == 0 => ups / 2,
-                1 => ups * 2,
-                _ => ups,
-            };
-        }
-        let fits =
-            ups > 0 && *count > 0 && (ups.is_multiple_of(*count) || (*count).is_multiple_of(ups));
-        if fits {
-            self.maps.insert((t, rules.needs.len()), each_map(ups, *count));
-        }
-        fits
-    }
-}
-
-fn random_retries(dice: &mut Dice) -> Retries {
-    Retries {
-        max: dice.pick(&[0, 0, 1, 2]),
-        delay: dice.pick(&[Duration::ZERO, Duration::from_millis(300)]),
-        factor: dice.pick(&[1.0, 2.0]),
-        max_delay: dice.chance(30).then(|| Duration::from_millis(400)),
-        jitter: dice.pick(&[0.0, 0.3]),
-        exit_codes: dice.chance(15).then(|| vec![1]),
     }
 }

@@ -1,6 +1,7 @@
 //! Random runs by the thousand: every promise holds at every step, and planted bugs are found.
 
-use super::sim::{Sabotage, Sim};
+use super::sabotage::Sabotage;
+use super::sim::Sim;
 use crate::engine::Fault;
 use std::sync::atomic::{AtomicU64, Ordering};
 
