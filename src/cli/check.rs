@@ -4,10 +4,12 @@ use super::args::CheckArgs;
 use super::failure::Failure;
 use super::run::{read_task_file, request_for};
 use crate::inputs::{ReadContext, read_source};
+use crate::model::TaskIdx;
+use crate::plan::diag::Span;
 use crate::plan::inputs::Source as InputSource;
 use crate::plan::template::Name;
 use crate::plan::{Diagnostic, Outcome, Severity, Site, SiteKind, Source, read};
-use crate::supervisor::prepare::read_options;
+use crate::supervisor::prepare::{Request, expand, prepare, read_at_start, read_options};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -24,6 +26,9 @@ pub fn check(args: &CheckArgs) -> Result<i32, Failure> {
     let outcome = read(&text, &read_options(&request));
     let mut diagnostics = outcome.diagnostics.clone();
     diagnostics.extend(outcome.sites.iter().filter_map(|site| look_up(site, &outcome)));
+    if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
+        diagnostics.extend(wrong_columns(&text, request.clone()));
+    }
     diagnostics.sort_by_key(|d| d.span.map(|s| (s.line, s.column)));
     let has_errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
     let printed = if args.json {
@@ -37,6 +42,25 @@ pub fn check(args: &CheckArgs) -> Result<i32, Failure> {
         }
         _ => Ok(if has_errors { 2 } else { 0 }),
     }
+}
+
+/// Columns of csv and json are known only when the files are read. Each task's inputs are put
+/// together as a run would, unless a command or standard input is among them.
+fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
+    let Ok((prepared, _)) = prepare("check", text, request) else { return Vec::new() };
+    let can_be_read = |task: &TaskIdx| {
+        let foreach = prepared.plan.tasks[task.0 as usize].foreach.as_ref();
+        foreach.is_some_and(|f| !f.vars.iter().any(|var| is_left_to_the_run(&var.source)))
+    };
+    let tasks = read_at_start(&prepared).into_iter().filter(can_be_read);
+    let wrong = tasks.filter_map(|task| {
+        let message = expand(&prepared, task).inputs.err()?;
+        let spec = &prepared.plan.tasks[task.0 as usize];
+        let span = Span { line: spec.line, column: 1, length: 1 };
+        let message = format!("task `{}`: {message}", spec.rules.name);
+        Some(Diagnostic { severity: Severity::Error, message, span: Some(span), hint: None })
+    });
+    wrong.collect()
 }
 
 fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {
@@ -88,14 +112,7 @@ fn look_up(site: &Site, outcome: &Outcome) -> Option<Diagnostic> {
 /// Reads a source of inputs, unless it is a command (those are run by a run only) or standard
 /// input.
 fn look_into(source: &InputSource, site: &Site, outcome: &Outcome) -> Option<Diagnostic> {
-    let is_stdin = match source {
-        InputSource::Lines(t) | InputSource::Csv(t) | InputSource::Json(t) => {
-            t.as_literal() == Some("-")
-        }
-        InputSource::Command { .. } => true,
-        _ => false,
-    };
-    if is_stdin {
+    if is_left_to_the_run(source) {
         return None;
     }
     let lookup = |name: &Name| match (name.base.as_str(), name.field.as_deref()) {
@@ -123,6 +140,16 @@ fn look_into(source: &InputSource, site: &Site, outcome: &Outcome) -> Option<Dia
                     .to_owned(),
             ),
         }),
+    }
+}
+
+fn is_left_to_the_run(source: &InputSource) -> bool {
+    match source {
+        InputSource::Lines(t) | InputSource::Csv(t) | InputSource::Json(t) => {
+            t.as_literal() == Some("-")
+        }
+        InputSource::Command { .. } => true,
+        _ => false,
     }
 }
 

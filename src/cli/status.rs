@@ -3,10 +3,11 @@
 use super::args::StatusArgs;
 use super::failure::Failure;
 use super::{exit, ls, print, reach};
+use crate::model::harmless::harmless_line;
 use crate::model::query::{Query, Reply};
 use crate::model::snapshot::WorkView;
 use crate::model::{Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView};
-use crate::report::{harmless::harmless_line, words};
+use crate::report::words;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::time::Duration;

@@ -6,8 +6,8 @@ use super::reach::{self, reach};
 use super::{exit, print};
 use crate::control::runs::RunsDir;
 use crate::model::JobRef;
+use crate::model::harmless::harmless_line;
 use crate::model::query::{Query, Reply};
-use crate::report::harmless::harmless_line;
 
 /// Characters of one sentence that are shown.
 const LINE_CHARS: usize = 1000;

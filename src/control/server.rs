@@ -283,6 +283,11 @@ impl Clients {
         }
     }
 
+    /// Sends one message to the run's own front end.
+    pub fn send_to_owner(&mut self, message: &ToClient) {
+        self.push(|client| client.role == Role::Owner, message);
+    }
+
     /// Says goodbye to everybody and waits, a little, until it has left.
     pub async fn goodbye(&mut self, message: &ToClient) {
         self.push(|_| true, message);

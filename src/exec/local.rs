@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
@@ -39,6 +40,8 @@ pub(super) enum Order {
     Kill(AttemptId),
     Freeze(AttemptId),
     Thaw(AttemptId),
+    /// Answered when everything before it has been carried out.
+    Flush(SyncSender<()>),
     Shutdown,
 }
 
@@ -150,6 +153,13 @@ impl Backend for Local {
 
     fn thaw(&mut self, attempt: AttemptId) {
         self.mailbox.send(Order::Thaw(attempt));
+    }
+
+    fn flush(&mut self) {
+        let (done, wait) = sync_channel(1);
+        self.mailbox.send(Order::Flush(done));
+        // An error means that the thread is gone: then nothing is left to carry out.
+        let _ = wait.recv();
     }
 
     fn shutdown(&mut self) {

@@ -74,6 +74,9 @@ pub trait Backend: Send {
     /// Lets a stopped tree go on.
     fn thaw(&mut self, attempt: AttemptId);
 
+    /// Returns when every order so far has been carried out.
+    fn flush(&mut self);
+
     /// Ends every attempt as [`Backend::kill`] does, and returns when nothing is left (or
     /// cannot be ended). Takes no orders afterwards. Must not be called from the sink.
     fn shutdown(&mut self);

@@ -7,6 +7,7 @@ pub mod command;
 pub mod each;
 pub mod event;
 pub mod exec;
+pub mod harmless;
 pub mod ids;
 pub mod limits;
 pub mod outcome;

@@ -5,7 +5,7 @@
 
 mod bar;
 mod book;
-pub mod harmless;
+
 pub mod json;
 mod link;
 pub mod plain;

@@ -5,8 +5,9 @@ use super::book::Book;
 use super::link::{Gone, Link, Talk};
 use super::streams::Streams;
 use super::summary::{self, Details, Failure, Failures};
-use super::{FAILED_ITSELF, Finish, harmless, words};
+use super::{FAILED_ITSELF, Finish, words};
 use crate::control::proto::ToClient;
+use crate::model::harmless;
 use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
     AttemptId, Counts, Event, Exit, JobNo, JobRef, Outcome, Requester, RunInfo, Snapshot, StopHow,

@@ -6,6 +6,7 @@ use super::publish::short;
 use crate::clock;
 use crate::engine::JobState;
 use crate::exec::{self, Outputs};
+use crate::model::harmless::last_lines;
 use crate::model::limits::OUTPUT_PART_BYTES;
 use crate::model::query::{
     JobDetail, JobFilter, JobRow, OutputFrom, OutputPart, Query, Reply, Stream,
@@ -254,16 +255,9 @@ pub(super) fn tail_line(outputs: &Outputs, attempt: AttemptId) -> String {
     for stream in [Stream::Stderr, Stream::Stdout] {
         let part = read_part(outputs, attempt, stream, OutputFrom::Tail, TAIL_BYTES);
         let Ok((_, _, bytes)) = part else { continue };
-        let text = String::from_utf8_lossy(&bytes);
-        let last = text.lines().rev().map(str::trim).find(|line| !line.is_empty());
-        if let Some(line) = last {
-            return harmless(line);
+        if let Some(line) = last_lines(&bytes, 1, LAST_LINE_CHARS).pop() {
+            return line;
         }
     }
     String::new()
-}
-
-fn harmless(line: &str) -> String {
-    let shown = line.chars().map(|c| if c.is_control() { '\u{b7}' } else { c });
-    shown.take(LAST_LINE_CHARS).collect()
 }

@@ -4,7 +4,6 @@ use super::Supervisor;
 use super::launch::{Place, command};
 use crate::control::proto::ToClient;
 use crate::control::runs::EndedInfo;
-use crate::control::server::IN_PROCESS;
 use crate::engine::JobState;
 use crate::model::report::{CommandText, JobReport, REPORT_VERSION, RunReport, UnreadTask};
 use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
@@ -25,12 +24,12 @@ impl Supervisor {
         if self.clients.want_snapshots() {
             self.publish();
         }
-        // A front end in this process has nothing to wait for after that; a screen may stay.
+        // The run's own front end may stay and ask on; it ends the connection.
         let bye = ToClient::Bye {
             exit_code: self.exit_code.unwrap_or(exit_code),
             trouble: self.trouble.clone(),
         };
-        self.clients.send(IN_PROCESS, &bye);
+        self.clients.send_to_owner(&bye);
     }
 
     fn write_report(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {

@@ -23,7 +23,7 @@ use crate::exec::{Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::query::Reply;
 use crate::model::{
-    Answer, Asked, Command, Event, Mono, Requester, RunInfo, Sample, StopHow, TaskInfo,
+    Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, WatchList};
@@ -282,7 +282,7 @@ fn info(setup: &Setup) -> RunInfo {
 }
 
 fn watch_signals(queue: &mpsc::Sender<Message>) -> Result<(), SuperviseError> {
-    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP] {
+    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGTSTP] {
         let mut stream = signal(SignalKind::from_raw(number))
             .map_err(SuperviseError::io("watch for signals"))?;
         let queue = queue.clone();
@@ -386,6 +386,7 @@ impl Supervisor {
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
             Message::FrontGone => self.lose_owner(),
+            Message::Signal(libc::SIGTSTP) => self.suspend(),
             Message::Signal(number) => self.signalled(number),
         }
     }
@@ -450,6 +451,22 @@ impl Supervisor {
             return;
         }
         self.stop(Requester::Signal { signal: number }, how);
+    }
+
+    /// Ctrl-Z: the jobs stand still with ganger, and their clocks too, until it goes on.
+    fn suspend(&mut self) {
+        let by = Requester::Signal { signal: libc::SIGTSTP };
+        let was_paused = self.engine.state().run_paused().is_some();
+        if !was_paused {
+            self.ask(by.clone(), Command::Pause { target: PauseTarget::Run });
+        }
+        self.backend.flush();
+        // Returns when somebody has sent SIGCONT.
+        let _stopping_oneself_cannot_fail =
+            rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+        if !was_paused {
+            self.ask(by, Command::Resume { target: PauseTarget::Run });
+        }
     }
 
     fn stop(&mut self, by: Requester, how: StopHow) {

@@ -435,3 +435,31 @@ fn a_gigantic_queue_costs_next_to_nothing() {
     assert_eq!(ran.report["totals"]["jobs"], 1_000_001);
     assert_eq!(ran.report["jobs"].as_array().unwrap().len(), 1_000_001);
 }
+
+#[test]
+fn ctrl_z_stops_the_jobs_with_ganger_and_their_clocks_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml = "tasks:\n  - {name: a, timeout: 4s, run: 'echo $$ > pid; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.1; done'}\n";
+    fs::write(dir.path().join("t.yaml"), yaml).unwrap();
+    let mut child = ganger(dir.path()).args(["run", "t.yaml", "--plain"]).spawn().unwrap();
+    let state_of = |pid: &str| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().unwrap_or_default().chars().next()
+    };
+    let wait_until = |what: &str, holds: &dyn Fn() -> bool| {
+        let begin = std::time::Instant::now();
+        while !holds() {
+            assert!(begin.elapsed().as_secs() < 60, "never: {what}");
+            std::thread::yield_now();
+        }
+    };
+    let job = || fs::read_to_string(dir.path().join("pid")).unwrap_or_default().trim().to_owned();
+    wait_until("the job says its pid", &|| !job().is_empty());
+    let ganger_pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    let send = |signal| nix::sys::signal::kill(ganger_pid, signal).unwrap();
+    send(nix::sys::signal::Signal::SIGTSTP);
+    wait_until("ganger stops", &|| state_of(&child.id().to_string()) == Some('T'));
+    assert_eq!(state_of(&job()), Some('T'), "the job runs on");
+    send(nix::sys::signal::Signal::SIGCONT);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
