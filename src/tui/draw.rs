@@ -63,13 +63,14 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
         (format!("{glyph} {word:<8} "), role),
         (format!("{:>7}", format::long_clock(model.elapsed_ms())), Role::Strong),
     ];
+    let past_ms = model.now.mono.since(model.snapshot.at.mono).as_millis() as u64;
     let eta = match (model.snapshot.eta_ms, model.has_ended()) {
         (_, true) => String::new(),
-        (Some(ms), false) => {
-            let past = model.now.mono.since(model.snapshot.at.mono).as_millis() as u64;
-            format!("   ETA {:>7}", format::long_clock(ms.saturating_sub(past)))
+        (Some(ms), false) if ms >= past_ms + 500 => {
+            format!("   ETA {:>7}", format::long_clock(ms - past_ms))
         }
-        (None, false) => "   ETA -:--:--".to_owned(),
+        // Also when it should have ended by now: something takes longer than others did.
+        (_, false) => "   ETA -:--:--".to_owned(),
     };
     let status_width = spans_width(&status) + if width >= 60 { eta.len() as u16 } else { 0 };
     let mut x = 1;

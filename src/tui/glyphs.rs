@@ -48,11 +48,12 @@ const BRAILLE: Glyphs = Glyphs {
     set: GlyphSet::Braille,
     corners: ["╭", "╮", "╰", "╯", "─", "│"],
     divider: "╌",
-    bar_full: "█",
+    // Not the full block: bars in rows one under the other stay apart.
+    bar_full: "▇",
     bar_parts: &["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"],
     bar_rest: "·",
     levels: &[" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
-    classes: ["█", "▆", "▓", "i", "s", "t", "w"],
+    classes: ["▇", "▅", "▓", "i", "s", "t", "w"],
     idle: "·",
     marker: "▸",
     done: "✓",
@@ -73,6 +74,7 @@ const BRAILLE: Glyphs = Glyphs {
 
 const BLOCK: Glyphs = Glyphs {
     set: GlyphSet::Block,
+    bar_full: "█",
     corners: ["┌", "┐", "└", "┘", "─", "│"],
     divider: "─",
     bar_parts: &["", "", "", "", "▌", "▌", "▌", "▌"],

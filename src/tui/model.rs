@@ -166,7 +166,9 @@ impl Model {
         let near = workers.iter().find(|w| w.slot >= slot).or(workers.last());
         self.worker = near.map(|w| w.slot);
         let failures = &self.snapshot.failures;
-        if !failures.iter().any(|f| Some(f.job) == self.failure) {
+        // Until somebody chooses one, the newest is what matters.
+        let chosen = self.source == Source::Failures || self.focus == panels::FAILURES;
+        if !chosen || !failures.iter().any(|f| Some(f.job) == self.failure) {
             self.failure = failures.first().map(|f| f.job);
         }
     }
