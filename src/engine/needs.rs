@@ -83,11 +83,17 @@ impl Engine {
         loop {
             if let Some(chore) = self.chores.links.pop() {
                 self.skip_doomed(chore);
-            } else if let Some(task) = self.chores.tasks.pop_first() {
-                self.tend_task(task);
-            } else {
-                return;
+                continue;
             }
+            // When everything is cancelled, jobs that need others go first: otherwise each of
+            // them would be looked at for every job it is linked to, and be called skipped.
+            let tasks = &mut self.chores.tasks;
+            let next = match self.state.ending() {
+                Some(_) => tasks.pop_last(),
+                None => tasks.pop_first(),
+            };
+            let Some(task) = next else { return };
+            self.tend_task(task);
         }
     }
 
