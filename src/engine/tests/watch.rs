@@ -505,8 +505,12 @@ impl Watch {
             return Ok(());
         }
         for (job, seen) in &self.jobs {
-            let lines = engine.why(*job, now);
-            ensure!(lines.iter().all(|l| l.len() > 5) && !lines.is_empty(), "no reason for {job}");
+            // One job in eight at each step: words take longer than all the rest.
+            if (self.events.len() as u32 + job.0).is_multiple_of(8) {
+                let lines = engine.why(*job, now);
+                let says = lines.iter().all(|l| l.len() > 5) && !lines.is_empty();
+                ensure!(says, "no reason for {job}");
+            }
             let state = engine.state().job_state(*job);
             ensure!(
                 matches!(state, Some(JobState::Ended { .. })) == seen.outcome.is_some(),
