@@ -64,7 +64,10 @@ pub enum Input {
     /// The first input of every run.
     Start,
     /// A task's inputs have been read: it has `count` jobs. `each` has one map for each of the
-    /// task's needs with `each`, in their order. Arrives once per task, before or after `Start`.
+    /// task's needs with `each`, in their order; those of tasks that ended without their inputs
+    /// being read may be left out. Arrives once per task, before or after `Start`, and before
+    /// or after the jobs of the tasks it is linked to. Maps that do not fit the numbers of jobs
+    /// make the task fail.
     JobsAdded {
         task: TaskIdx,
         count: u32,
