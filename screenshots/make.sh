@@ -8,8 +8,9 @@
 #   -o FILE     picture to write                    (screenshots/run.png)
 #   -s WxH      size of the terminal in characters  (132x34)
 #   -w SECONDS  how long it runs before the picture (10)
-#   -k KEYS     keys to press then, as printf's %b writes them; the picture is a second later (jjj)
-#   -a ARGS     further arguments for `ganger run`, (-j8)
+#   -k KEYS     keys to press then, as printf's %b writes them; the picture is taken a second
+#               later                               (jjj)
+#   -a ARGS     further arguments for `ganger run`  (-j8)
 #   -t FILE     also write the screen's text there
 #
 # Debian: apt-get install xvfb xauth kitty imagemagick xdotool fonts-jetbrains-mono libgl1-mesa-dri
