@@ -6,17 +6,18 @@
 #
 #   -f FILE     task file to run                    (tasks/compress.yaml)
 #   -o FILE     picture to write                    (screenshots/run.png)
-#   -s WxH      size of the terminal in characters  (150x42)
-#   -w SECONDS  how long it runs before the picture (8)
-#   -k KEYS     keys to press then, as printf's %b writes them; the picture is a second later
-#   -a ARGS     further arguments for `ganger run`, such as '-j4'
+#   -s WxH      size of the terminal in characters  (132x34)
+#   -w SECONDS  how long it runs before the picture (10)
+#   -k KEYS     keys to press then, as printf's %b writes them; the picture is taken a second
+#               later                               (jjj)
+#   -a ARGS     further arguments for `ganger run`  (-j8)
 #   -t FILE     also write the screen's text there
 #
 # Debian: apt-get install xvfb xauth kitty imagemagick xdotool fonts-jetbrains-mono libgl1-mesa-dri
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-file=tasks/compress.yaml out=screenshots/run.png size=150x42 wait=8 keys='' args='' text=''
+file=tasks/compress.yaml out=screenshots/run.png size=132x34 wait=10 keys=jjj args=-j8 text=''
 while getopts f:o:s:w:k:a:t: option; do
   case $option in
     f) file=$OPTARG ;; o) out=$OPTARG ;; s) size=$OPTARG ;; w) wait=$OPTARG ;;
@@ -58,6 +59,12 @@ shoot() {
   kitty=$!
   # A vanished terminal ends the run properly.
   trap 'kill "$kitty" 2>/dev/null; wait "$kitty" || true' EXIT
+  # A busy machine needs a while until the window is there.
+  for _ in {1..300}; do
+    kitty @ --to "$socket" ls >/dev/null 2>&1 && break
+    kill -0 "$kitty" || { echo "the terminal or ganger has ended" >&2; exit 1; }
+    sleep 0.1
+  done
   sleep "$wait"
   if [[ -n $keys ]]; then
     printf %b "$keys" | kitty @ --to "$socket" send-text --stdin
@@ -68,5 +75,5 @@ shoot() {
 }
 
 # As text: the shell of xvfb-run does not hand on functions.
-xvfb-run -a -s "-screen 0 2600x1600x24 +extension GLX" bash -euc "$(declare -f shoot); shoot"
+xvfb-run -a -e /dev/stderr -s "-screen 0 2600x1600x24 +extension GLX" bash -euc "$(declare -f shoot); shoot"
 echo "$out: $(identify -format '%wx%h' "$out")"

@@ -295,6 +295,17 @@ fn machine_paths(name: &str, text: &str) -> Vec<String> {
     wrong
 }
 
+/// Links of a page to files that are not there; links to the web are not looked at.
+fn dead_links(name: &str, text: &str) -> Vec<String> {
+    let folder = project().join(name).parent().map(PathBuf::from).unwrap_or_default();
+    let targets = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    targets
+        .filter(|t| !t.contains("://") && !t.starts_with('#'))
+        .filter(|t| !folder.join(t.split('#').next().unwrap_or(t)).exists())
+        .map(|t| format!("{name}: the link to `{t}` leads nowhere"))
+        .collect()
+}
+
 /// Modules of lib.rs without a sentence.
 fn undescribed_modules(lib: &str) -> Vec<String> {
     let mut described = false;
@@ -401,13 +412,15 @@ fn nothing_panics_on_purpose_outside_of_tests() {
 }
 
 #[test]
-fn files_are_short_and_name_no_machine() {
+fn files_are_short_name_no_machine_and_link_to_what_is_there() {
     let files = project_files();
     assert!(files.iter().any(|(name, _)| name == "src/lib.rs"), "the project was not found");
     let rust = files.iter().filter(|(name, _)| name.ends_with(".rs"));
     let long = rust.flat_map(|(name, text)| length(name, text));
     let foreign = files.iter().flat_map(|(name, text)| machine_paths(name, text));
-    assert_clean(long.chain(foreign).collect());
+    let pages = files.iter().filter(|(name, _)| name.ends_with(".md"));
+    let links = pages.flat_map(|(name, text)| dead_links(name, text));
+    assert_clean(long.chain(foreign).chain(links).collect());
 }
 
 #[test]
@@ -514,7 +527,9 @@ mod planted {
     }
 
     #[test]
-    fn long_files_machine_paths_and_silent_modules_are_found() {
+    fn long_files_machine_paths_dead_links_and_silent_modules_are_found() {
+        let page = "[a](../README.md#x) [b](none.md) [c](https://x.org/y) [d](#here)";
+        assert_eq!(dead_links("docs/x.md", page).len(), 1);
         let long = "\n".repeat(LINES_OF_CODE);
         let tests = "#[cfg(test)]\nmod tests {\n\n}\n";
         assert_eq!(length("src/x.rs", &format!("{long}{tests}")).len(), 0);
