@@ -1,7 +1,7 @@
 //! Back ends that run attempts; local processes are the first.
 //!
 //! A back end is told what to do through [`Backend`] and answers with
-//! [`ExecReport`](crate::model::ExecReport)s through a [`ReportSink`]. Both are plain data that
+//! [`ExecReport`]s through a [`ReportSink`]. Both are plain data that
 //! could cross a pipe, so a back end may sit on another host. It decides nothing: when an
 //! attempt starts, is stopped or has failed is up to the engine.
 //!

@@ -251,8 +251,11 @@ impl Reactor {
             Order::Kill(attempt) => self.kill(attempt),
             Order::Freeze(attempt) => self.freeze(attempt),
             Order::Thaw(attempt) => self.thaw(attempt),
-            // Nobody waits any more when it fails.
-            Order::Flush(done) => drop(done.send(())),
+            Order::Flush(done) => {
+                self.run_freezes();
+                // Nobody waits any more when it fails.
+                drop(done.send(()));
+            }
             Order::Shutdown => {
                 self.is_closing = true;
                 let all: Vec<AttemptId> = self.serial_of.keys().copied().collect();

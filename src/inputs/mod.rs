@@ -44,7 +44,7 @@ pub struct Read {
 /// Reads one source.
 ///
 /// - A glob gives paths as its pattern is written (a relative pattern gives relative paths), in
-///   the order of their bytes; see [`glob`] for what matches.
+///   the order of their bytes; see `glob` for what matches.
 /// - Lines end with a newline, which is no part of the value; if every line ends with CR and
 ///   newline, neither is. An empty line is an empty value. A byte order mark is dropped.
 /// - csv has a first row with the names of the columns; RFC 4180.

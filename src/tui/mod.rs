@@ -1,7 +1,7 @@
 //! The screen: draws snapshots, sends commands, asks queries, touches nothing else.
 //!
 //! By hand in the manner of Elm: messages from three threads (keys, signals, the supervisor)
-//! meet in one channel, [`update`] turns each into a new [`model`] and actions without touching
+//! meet in one channel, [`update()`] turns each into a new [`model`] and actions without touching
 //! anything, [`draw`] paints the model, [`terminal`] owns the terminal.
 
 mod acts;

@@ -1,4 +1,4 @@
-//! Everything the screen knows. Changed by [`super::update`] alone, drawn by [`super::draw`].
+//! Everything the screen knows. Changed by [`super::update()`] alone, drawn by [`super::draw`].
 
 use super::canvas::Look;
 use super::history::History;

@@ -1,6 +1,6 @@
 //! The one table of a task file's keys.
 //!
-//! It feeds the reader's checks ([`super::shape`]), the JSON Schema ([`super::schema`]), the
+//! It feeds the reader's checks (`shape`), the JSON Schema ([`super::schema`]), the
 //! did-you-mean hints, and the test that `docs/task-file.md` shows every key.
 
 mod forms;

@@ -317,7 +317,7 @@ fn undescribed_modules(lib: &str) -> Vec<String> {
         {
             wrong.push(format!("src/lib.rs: `{module}` has no sentence"));
         }
-        described = line.starts_with("///") || (described && line.starts_with("#["));
+        described = line.starts_with("// ") || (described && line.starts_with("#["));
     }
     wrong
 }
