@@ -342,8 +342,13 @@ impl Supervisor {
 
     /// Reads the inputs of the tasks that have theirs at start, then starts the run.
     fn begin(&mut self) {
-        for task in prepare::read_at_start(&self.prepared) {
-            let expanded = prepare::expand(&self.prepared, task);
+        let tasks = prepare::read_at_start(&self.prepared);
+        let all: Vec<_> = tasks.iter().map(|t| prepare::expand(&self.prepared, *t)).collect();
+        // All inputs first: a task may stand before the one that its jobs need one by one.
+        for expanded in &all {
+            self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
+        }
+        for expanded in all {
             self.expanded(expanded);
         }
         self.input(Input::Start);

@@ -186,13 +186,13 @@ fn each_links_job_to_job() {
     let ran = run(r#"
 workers: 3
 tasks:
-  - name: up
-    foreach: {x: [1, 2, 3]}
-    run: test {x} != 2
   - name: down
     foreach: {x: [1, 2, 3], y: [a, b]}
     needs: [{task: up, each: true}]
     run: echo {x}{y}
+  - name: up
+    foreach: {x: [1, 2, 3]}
+    run: test {x} != 2
 "#);
     let outcomes: Vec<_> = (1..=6).map(|i| ran.outcome(&format!("down:{i}")).to_owned()).collect();
     assert_eq!(
@@ -439,7 +439,7 @@ fn a_gigantic_queue_costs_next_to_nothing() {
 #[test]
 fn ctrl_z_stops_the_jobs_with_ganger_and_their_clocks_too() {
     let dir = tempfile::tempdir().unwrap();
-    let yaml = "tasks:\n  - {name: a, timeout: 4s, run: 'echo $$ > pid; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.1; done'}\n";
+    let yaml = "tasks:\n  - {name: a, timeout: 4s, run: 'sleep 0.3; echo $$ > pid; for i in 1 2 3 4 5 6 7 8 9 10 11 12; do sleep 0.1; done'}\n";
     fs::write(dir.path().join("t.yaml"), yaml).unwrap();
     let mut child = ganger(dir.path()).args(["run", "t.yaml", "--plain"]).spawn().unwrap();
     let state_of = |pid: &str| {
