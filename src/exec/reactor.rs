@@ -254,7 +254,7 @@ impl Reactor {
             Order::Flush(done) => {
                 self.run_freezes();
                 // Nobody waits any more when it fails.
-                drop(done.send(()));
+                let _ = done.send(());
             }
             Order::Shutdown => {
                 self.is_closing = true;

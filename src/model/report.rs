@@ -96,10 +96,10 @@ pub struct JobReport {
     /// A name such as `SIGTERM`; one of `exit_code` and `signal` is null.
     pub signal: Option<String>,
     pub attempts: u32,
-    /// When the last attempt started.
+    /// When the first attempt started.
     #[serde(serialize_with = "as_rfc3339_or_null")]
     pub started_at: Option<Wall>,
-    /// How long the last attempt took.
+    /// From the start of the first attempt to the end of the last.
     #[serde(serialize_with = "as_seconds_or_null")]
     pub wall_s: Option<Duration>,
     #[serde(serialize_with = "as_seconds_or_null")]
