@@ -118,8 +118,9 @@ impl Record {
         let total = &mut self.usage;
         total.cpu_user += usage.cpu_user;
         total.cpu_system += usage.cpu_system;
-        // The kernel's figure is of one process, the probe's of the whole tree.
-        total.max_rss_bytes = total.max_rss_bytes.max(usage.max_rss_bytes).max(sampled_peak);
+        // A child starts at ganger's own peak, which may hide its own: then what was seen of
+        // its tree is the next best.
+        total.max_rss_bytes = total.max_rss_bytes.max(usage.max_rss_bytes.or(sampled_peak));
         total.stdout_bytes = usage.stdout_bytes;
         total.stderr_bytes = usage.stderr_bytes;
         total.means = usage.means.or(total.means);
