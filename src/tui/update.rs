@@ -64,7 +64,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
         }
         Msg::Server(message) => on_server(model, *message, &mut actions),
         Msg::ServerGone(error) => on_gone(model, error, &mut actions),
-        Msg::Tick => on_tick(model, &mut actions),
+        Msg::Tick => {}
         Msg::Signal(libc::SIGINT) => {
             perform(model, Act::Interrupt, 0, &mut actions);
             actions.push(Action::DrawNow);
@@ -75,6 +75,8 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
         Msg::Signal(signal) => end_by_signal(model, signal, &mut actions),
         Msg::Hangup => end_by_signal(model, libc::SIGHUP, &mut actions),
     }
+    // With every message: while snapshots keep coming, no tick ever does.
+    let_time_pass(model, &mut actions);
     if model.history.advance(now.mono, &model.snapshot) {
         actions.push(Action::DrawSoon);
     }
@@ -160,7 +162,8 @@ fn on_gone(model: &mut Model, error: ClientError, actions: &mut Vec<Action>) {
     }
 }
 
-fn on_tick(model: &mut Model, actions: &mut Vec<Action>) {
+/// Lets go of what has been shown long enough.
+fn let_time_pass(model: &mut Model, actions: &mut Vec<Action>) {
     let now = model.now.mono;
     if model.feedback.as_ref().is_some_and(|f| now.since(f.at) >= FEEDBACK_FOR) {
         model.feedback = None;

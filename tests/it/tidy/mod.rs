@@ -538,7 +538,7 @@ mod planted {
         let foreign = concat!("cd /wo", "rk/main");
         assert_eq!(machine_paths("x", &format!("a\n{foreign}\n")).len(), 1);
         assert_eq!(machine_paths("x", concat!("{out}/wo", "rk/a net", "/wo", "rk/b")).len(), 0);
-        let lib = "/// One.\npub mod a;\npub mod b;\n/// Three.\n#[cfg(unix)]\nmod c;\n";
+        let lib = "// One.\npub mod a;\npub mod b;\n// Three.\n#[cfg(unix)]\nmod c;\n";
         assert_eq!(undescribed_modules(lib), ["src/lib.rs: `b;` has no sentence"]);
     }
 }
