@@ -3,13 +3,16 @@
 use super::args::CheckArgs;
 use super::failure::Failure;
 use super::run::{read_task_file, request_for};
+use crate::engine::Input;
 use crate::inputs::{ReadContext, read_source};
 use crate::model::TaskIdx;
 use crate::plan::diag::Span;
 use crate::plan::inputs::Source as InputSource;
 use crate::plan::template::Name;
 use crate::plan::{Diagnostic, Outcome, Severity, Site, SiteKind, Source, read};
-use crate::supervisor::prepare::{Request, expand, prepare, read_at_start, read_options};
+use crate::supervisor::prepare::{
+    Request, expand, input_for, prepare, read_at_start, read_options,
+};
 use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::io::{self, Write};
@@ -50,12 +53,24 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
     let Ok((prepared, _)) = prepare("check", text, request) else { return Vec::new() };
     let can_be_read = |task: &TaskIdx| {
         let foreach = prepared.plan.tasks[task.0 as usize].foreach.as_ref();
-        foreach.is_some_and(|f| !f.vars.iter().any(|var| is_left_to_the_run(&var.source)))
+        foreach.is_none_or(|f| !f.vars.iter().any(|var| is_left_to_the_run(&var.source)))
     };
-    let tasks = read_at_start(&prepared).into_iter().filter(can_be_read);
-    let wrong = tasks.filter_map(|task| {
-        let message = expand(&prepared, task).inputs.err()?;
-        let spec = &prepared.plan.tasks[task.0 as usize];
+    let tasks = read_at_start(&prepared).into_iter();
+    let all: Vec<_> = tasks.filter(can_be_read).map(|task| expand(&prepared, task)).collect();
+    let mut known = vec![None; prepared.plan.tasks.len()];
+    for expanded in &all {
+        known[expanded.task.0 as usize] = expanded.inputs.clone().ok();
+    }
+    let wrong = all.iter().filter_map(|expanded| {
+        let needs = &prepared.schedule.tasks[expanded.task.0 as usize].needs;
+        if needs.iter().any(|need| need.each && known[need.task.0 as usize].is_none()) {
+            return None;
+        }
+        let Input::InputsFailed { error: message, .. } = input_for(&prepared, expanded, &known)
+        else {
+            return None;
+        };
+        let spec = &prepared.plan.tasks[expanded.task.0 as usize];
         let span = Span { line: spec.line, column: 1, length: 1 };
         let message = format!("task `{}`: {message}", spec.rules.name);
         Some(Diagnostic { severity: Severity::Error, message, span: Some(span), hint: None })

@@ -15,7 +15,7 @@ pub fn print(text: &[u8], request: Request) -> Result<i32, Failure> {
     let invalid = |PrepareError::Invalid(drawn)| Failure::drawn(2, drawn);
     let (prepared, warnings) = prepare::prepare("RUN", text, request).map_err(invalid)?;
     for warning in warnings {
-        let _stderr_may_be_closed = writeln!(io::stderr(), "{warning}");
+        let _stderr_may_be_closed = writeln!(io::stderr(), "warning: {warning}");
     }
     let mut out = BufWriter::new(io::stdout().lock());
     match print_tasks(&prepared, &mut out).and_then(|code| out.flush().map(|()| code)) {

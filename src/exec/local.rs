@@ -70,10 +70,11 @@ impl Mailbox {
 
     /// Takes everything that was sent.
     pub(super) fn take(&self) -> Vec<Order> {
-        if self.is_woken.swap(false, Ordering::AcqRel) {
-            let mut counter = [0_u8; 8];
-            let _ = rustix::io::read(&self.wake, &mut counter);
-        }
+        // First empty the counter, then say that it is empty: the other way round a wake-up
+        // that comes in between would be read away, and no later one would be sent.
+        let mut counter = [0_u8; 8];
+        let _ = rustix::io::read(&self.wake, &mut counter);
+        self.is_woken.store(false, Ordering::Release);
         std::mem::take(&mut self.orders.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }

@@ -21,6 +21,10 @@ pub fn read_env_file(path: &Path) -> Result<Vec<(String, Vec<u8>)>, SourceError>
         why,
         path: Some(path.to_owned()),
     };
+    // A pipe or a device could keep everybody waiting.
+    if std::fs::metadata(path).is_ok_and(|meta| !meta.is_file()) {
+        return Err(error("it is no regular file".to_owned()));
+    }
     let bytes = read_bounded(path).map_err(error)?;
     parse(&without_bom(bytes)).map_err(|(line, why)| error(format!("line {line} {why}")))
 }

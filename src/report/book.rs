@@ -21,7 +21,7 @@ impl<'a> Book<'a> {
     }
 
     pub(super) fn learn(&mut self, event: &Event) {
-        if let Event::JobsAdded { task, first, count } = event {
+        if let Event::JobsAdded { task, first, count: count @ 1.. } = event {
             let place = self.ranges.partition_point(|range| range.first < first.0);
             self.ranges.insert(place, Range { first: first.0, count: *count, task: *task });
         }

@@ -17,7 +17,7 @@ impl Supervisor {
         let counts = *self.engine.state().counts();
         let ended = EndedInfo { exit_code, outcome, ended_at: at.wall, counts };
         if let Err(e) = self.folder.finish(ended) {
-            self.publisher.notice(format!("warning: {e}"));
+            self.publisher.notice(e.to_string());
         }
         self.write_report(outcome, exit_code, at);
         // Everybody sees the end before the goodbye.

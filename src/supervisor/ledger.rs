@@ -95,6 +95,10 @@ impl Ledger {
 
     /// Takes in the peak of a running attempt that the probe saw.
     pub fn note_peak(&mut self, attempt: AttemptId, rss_bytes: u64) {
+        if rss_bytes == 0 {
+            // Nothing was left to measure.
+            return;
+        }
         let peak = self.sampled_peaks.entry(attempt).or_default();
         *peak = (*peak).max(rss_bytes);
     }

@@ -19,7 +19,7 @@ use crate::control::report_file::ReportTarget;
 use crate::control::runs::RunFolder;
 use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
-use crate::exec::{Backend, Local, LocalOptions, Outputs};
+use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::query::Reply;
 use crate::model::{
@@ -44,6 +44,17 @@ const QUEUE: usize = 4096;
 const BATCH: usize = 256;
 /// How long the run's own screen may take to connect before it is given up.
 const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Signals that would end or stop ganger and leave its jobs alone with themselves.
+const SIGNALS: [i32; 7] = [
+    libc::SIGINT,
+    libc::SIGTERM,
+    libc::SIGHUP,
+    libc::SIGQUIT,
+    libc::SIGTSTP,
+    libc::SIGUSR1,
+    libc::SIGUSR2,
+];
 
 /// Why a supervisor could not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -84,7 +95,7 @@ enum Message {
     Exec(ExecReport),
     Sample(Arc<Sample>),
     Finding(Finding),
-    Expanded(Box<Expanded>),
+    Expanded(Vec<Expanded>),
     Client(FromClient),
     Front(ToServer),
     FrontGone,
@@ -117,8 +128,10 @@ struct Supervisor {
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
-    /// SIGINT and SIGTERM so far.
+    /// SIGINT so far.
     n_interrupts: u32,
+    /// Threads that read inputs.
+    n_reading: u32,
     report: Option<ReportTarget>,
     folder: RunFolder,
     /// Set when the run has ended.
@@ -175,6 +188,10 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     drop(messages);
     drop(probe);
     supervisor.backend.shutdown();
+    if supervisor.n_reading > 0 {
+        // A command that still prints inputs.
+        exec::sweep_run(&mark);
+    }
     let bye = ToClient::Bye { exit_code: code, trouble: supervisor.trouble.take() };
     supervisor.clients.goodbye(&bye).await;
     Ok(code)
@@ -239,6 +256,7 @@ fn start(
         queue: queue.clone(),
         owner,
         n_interrupts: 0,
+        n_reading: 0,
         report: setup.report,
         folder: setup.folder,
         exit_code: None,
@@ -282,7 +300,7 @@ fn info(setup: &Setup) -> RunInfo {
 }
 
 fn watch_signals(queue: &mpsc::Sender<Message>) -> Result<(), SuperviseError> {
-    for number in [libc::SIGINT, libc::SIGTERM, libc::SIGHUP, libc::SIGTSTP] {
+    for number in SIGNALS {
         let mut stream = signal(SignalKind::from_raw(number))
             .map_err(SuperviseError::io("watch for signals"))?;
         let queue = queue.clone();
@@ -340,18 +358,11 @@ impl Supervisor {
         }
     }
 
-    /// Reads the inputs of the tasks that have theirs at start, then starts the run.
+    /// Starts the run, and reads the inputs of the tasks that have theirs at start.
     fn begin(&mut self) {
-        let tasks = prepare::read_at_start(&self.prepared);
-        let all: Vec<_> = tasks.iter().map(|t| prepare::expand(&self.prepared, *t)).collect();
-        // All inputs first: a task may stand before the one that its jobs need one by one.
-        for expanded in &all {
-            self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
-        }
-        for expanded in all {
-            self.expanded(expanded);
-        }
         self.input(Input::Start);
+        let tasks = prepare::read_at_start(&self.prepared);
+        self.read_inputs(tasks);
     }
 
     fn next_wake(&self) -> Option<Mono> {
@@ -387,7 +398,7 @@ impl Supervisor {
             Message::Exec(report) => self.input(Input::Exec(report)),
             Message::Sample(sample) => self.sampled(sample),
             Message::Finding(finding) => self.input(Input::Finding(finding)),
-            Message::Expanded(expanded) => self.expanded(*expanded),
+            Message::Expanded(all) => self.expanded(all),
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
             Message::FrontGone => self.lose_owner(),
@@ -425,15 +436,20 @@ impl Supervisor {
         }
     }
 
-    fn expanded(&mut self, expanded: Expanded) {
-        let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
-        for warning in expanded.warnings {
-            self.publisher.notice(warning);
+    /// Takes in the inputs of tasks, read together.
+    fn expanded(&mut self, all: Vec<Expanded>) {
+        self.n_reading -= 1;
+        // All inputs first: a task may stand before the one that its jobs need one by one.
+        for expanded in &all {
+            self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
         }
-        if let Ok(inputs) = expanded.inputs {
-            self.inputs[expanded.task.0 as usize] = Some(inputs);
+        for expanded in all {
+            let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
+            for warning in expanded.warnings {
+                self.publisher.notice(warning);
+            }
+            self.input(input);
         }
-        self.input(input);
     }
 
     fn sampled(&mut self, sample: Arc<Sample>) {
@@ -444,11 +460,13 @@ impl Supervisor {
     }
 
     fn signalled(&mut self, number: i32) {
-        self.n_interrupts += 1;
+        self.n_interrupts += u32::from(number == libc::SIGINT);
         let how = match (number, self.n_interrupts) {
+            (libc::SIGUSR1 | libc::SIGUSR2, _) => return,
             (libc::SIGINT, 1) if self.owner == Owner::Within => StopHow::Drain,
-            (libc::SIGINT, 1 | 2) | (_, 1) => StopHow::Stop,
-            _ => StopHow::Kill,
+            (libc::SIGINT, 3..) | (libc::SIGQUIT, _) => StopHow::Kill,
+            // A second stop is a kill: the engine sees to that.
+            _ => StopHow::Stop,
         };
         if self.exit_code.is_some() {
             // The run has ended; only its front end is still looking or printing.

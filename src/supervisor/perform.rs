@@ -27,7 +27,7 @@ impl Supervisor {
                 self.watch.set_paused(attempt, false);
                 self.backend.thaw(attempt);
             }
-            Effect::Expand { task } => self.expand(task),
+            Effect::Expand { task } => self.read_inputs(vec![task]),
         }
     }
 
@@ -72,17 +72,23 @@ impl Supervisor {
         }
     }
 
-    /// Reads the inputs of a task on a thread of its own, since that may block.
-    fn expand(&mut self, task: TaskIdx) {
+    /// Reads the inputs of tasks on a thread of its own, since that may block.
+    pub(super) fn read_inputs(&mut self, tasks: Vec<TaskIdx>) {
         let prepared = Arc::clone(&self.prepared);
         let queue = self.queue.clone();
+        let of_thread = tasks.clone();
         let read = move || {
-            let expanded = prepare::expand(&prepared, task);
-            drop(queue.blocking_send(Message::Expanded(Box::new(expanded))));
+            let all = of_thread.iter().map(|task| prepare::expand(&prepared, *task)).collect();
+            drop(queue.blocking_send(Message::Expanded(all)));
         };
-        if let Err(e) = std::thread::Builder::new().name("inputs".to_owned()).spawn(read) {
-            let error = format!("cannot start a thread to read its inputs: {e}");
-            self.input(Input::InputsFailed { task, error });
+        match std::thread::Builder::new().name("inputs".to_owned()).spawn(read) {
+            Ok(_runs_by_itself) => self.n_reading += 1,
+            Err(e) => {
+                for task in tasks {
+                    let error = format!("cannot start a thread to read its inputs: {e}");
+                    self.input(Input::InputsFailed { task, error });
+                }
+            }
         }
     }
 

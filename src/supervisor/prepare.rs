@@ -52,7 +52,7 @@ pub enum PrepareError {
     Invalid(String),
 }
 
-/// Reads a task file's text. Returns the run and its warnings, drawn.
+/// Reads a task file's text. Returns the run and its warnings, drawn but for that word.
 ///
 /// # Errors
 /// When the text has errors: all of them, drawn.
@@ -64,6 +64,9 @@ pub fn prepare(
     let source = Source::new(&request.file, text);
     let outcome = read(text, &read_options(&request));
     let drawn: Vec<String> = outcome.diagnostics.iter().map(|d| d.render(&source)).collect();
+    // Whoever shows warnings says that they are.
+    let warnings = drawn.iter().map(|d| d.strip_prefix("warning: ").unwrap_or(d).to_owned());
+    let warnings = warnings.collect();
     let Some(plan) = outcome.plan else {
         return Err(PrepareError::Invalid(drawn.join("\n")));
     };
@@ -80,7 +83,7 @@ pub fn prepare(
     };
     let (schedule, size_reasons) = plan.schedule(cpus.count, &cpus.reason, jobs);
     let run = run.to_owned();
-    Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, drawn))
+    Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, warnings))
 }
 
 /// What the reader of task files needs to know of a request.
@@ -133,7 +136,7 @@ fn read_inputs(
     let context = ReadContext {
         workdir: &prepared.plan.workdir,
         stdin: prepared.request.stdin.as_deref(),
-        env: &[],
+        env: &[("GANGER_RUN".to_owned(), super::mark(&prepared.run).into_bytes())],
         lookup: &lookup,
     };
     let mut tables = Vec::new();

@@ -465,3 +465,22 @@ fn ctrl_z_stops_the_jobs_with_ganger_and_their_clocks_too() {
     assert_eq!(of_job, Some('T'), "the job runs on");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn a_source_that_blocks_does_not_make_ganger_deaf() {
+    let dir = tempfile::tempdir().unwrap();
+    let yaml =
+        "tasks: [{name: a, foreach: {x: {command: 'echo > began; sleep 303'}}, run: 'echo {x}'}]\n";
+    fs::write(dir.path().join("t.yaml"), yaml).unwrap();
+    let mut child = ganger(dir.path()).args(["run", "t.yaml", "--plain"]).spawn().unwrap();
+    let begin = std::time::Instant::now();
+    while !dir.path().join("began").exists() {
+        assert!(begin.elapsed().as_secs() < 60, "the command never began");
+        std::thread::yield_now();
+    }
+    let pid = nix::unistd::Pid::from_raw(child.id().cast_signed());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGTERM).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(143));
+    let left = Command::new("pgrep").args(["-f", "^sleep 303$"]).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&left.stdout), "", "its command is left");
+}
