@@ -288,9 +288,18 @@ impl Clients {
         self.push(|client| client.role == Role::Owner, message);
     }
 
-    /// Says goodbye to everybody and waits, a little, until it has left.
-    pub async fn goodbye(&mut self, message: &ToClient) {
+    /// Sends one message to everybody.
+    pub fn push_all(&mut self, message: &ToClient) {
         self.push(|_| true, message);
+    }
+
+    /// Whether nobody is there.
+    pub fn is_empty(&self) -> bool {
+        self.clients.is_empty()
+    }
+
+    /// Forgets everybody, and waits, a little, until what was sent has left.
+    pub async fn flush(&mut self) {
         let mut closing = JoinSet::new();
         for (_, client) in self.clients.drain() {
             if let Sink::Socket(lines) = client.sink {

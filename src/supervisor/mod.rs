@@ -42,6 +42,8 @@ use tokio::sync::mpsc;
 const QUEUE: usize = 4096;
 /// Taken from the queue at a time, so that a busy back end cannot starve front ends.
 const BATCH: usize = 256;
+/// How long guests may look at a run that has ended.
+const FAREWELL: Duration = Duration::from_secs(1);
 /// How long the run's own screen may take to connect before it is given up.
 const SCREEN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -137,6 +139,8 @@ struct Supervisor {
     /// Set when the run has ended.
     exit_code: Option<i32>,
     trouble: Option<String>,
+    /// Until when guests may look, once all is over.
+    farewell: Option<Mono>,
 }
 
 /// Runs a prepared run to its end and returns its exit code.
@@ -192,8 +196,7 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
         // A command that still prints inputs.
         exec::sweep_run(&mark);
     }
-    let bye = ToClient::Bye { exit_code: code, trouble: supervisor.trouble.take() };
-    supervisor.clients.goodbye(&bye).await;
+    supervisor.clients.flush().await;
     Ok(code)
 }
 
@@ -261,6 +264,7 @@ fn start(
         folder: setup.folder,
         exit_code: None,
         trouble: None,
+        farewell: None,
         prepared,
     };
     Ok((supervisor, probe, from, ready))
@@ -332,6 +336,7 @@ impl Supervisor {
         loop {
             if let Some(code) = self.exit_code
                 && self.owner == Owner::Gone
+                && self.has_taken_leave(code)
             {
                 return code;
             }
@@ -358,6 +363,17 @@ impl Supervisor {
         }
     }
 
+    /// Tells guests that it is over; `true` once they have gone, or had their time. Whoever
+    /// follows a job has a last look at its output.
+    fn has_taken_leave(&mut self, exit_code: i32) -> bool {
+        let now = clock::mono();
+        let until = *self.farewell.get_or_insert_with(|| {
+            self.clients.push_all(&ToClient::Bye { exit_code, trouble: self.trouble.clone() });
+            now + FAREWELL
+        });
+        self.clients.is_empty() || now >= until
+    }
+
     /// Starts the run, and reads the inputs of the tasks that have theirs at start.
     fn begin(&mut self) {
         self.input(Input::Start);
@@ -371,7 +387,7 @@ impl Supervisor {
             _ => None,
         };
         let publish = if self.clients.want_snapshots() { self.publisher.due() } else { None };
-        [self.engine.next_deadline(), publish, awaited].into_iter().flatten().min()
+        [self.engine.next_deadline(), publish, awaited, self.farewell].into_iter().flatten().min()
     }
 
     fn look_at_the_clock(&mut self) {
@@ -401,7 +417,10 @@ impl Supervisor {
             Message::Expanded(all) => self.expanded(all),
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
-            Message::FrontGone => self.lose_owner(),
+            Message::FrontGone => {
+                self.clients.leave(IN_PROCESS);
+                self.lose_owner();
+            }
             Message::Signal(libc::SIGTSTP) => self.suspend(),
             Message::Signal(number) => self.signalled(number),
         }

@@ -459,7 +459,12 @@ fn ctrl_z_stops_the_jobs_with_ganger_and_their_clocks_too() {
     let send = |signal| nix::sys::signal::kill(ganger_pid, signal).unwrap();
     send(nix::sys::signal::Signal::SIGTSTP);
     wait_until("ganger stops", &|| state_of(&child.id().to_string()) == Some('T'));
-    let of_job = state_of(&job());
+    // A process that waits for its own child to start stops a moment later.
+    let begin = std::time::Instant::now();
+    let mut of_job = state_of(&job());
+    while of_job != Some('T') && begin.elapsed().as_secs() < 20 {
+        of_job = state_of(&job());
+    }
     // Before anything can fail: a stopped ganger would outlive this test.
     send(nix::sys::signal::Signal::SIGCONT);
     assert_eq!(of_job, Some('T'), "the job runs on");
