@@ -537,7 +537,12 @@ impl Supervisor {
     /// The run's own front end is gone: a run that nobody can see or leave is stopped.
     fn lose_owner(&mut self) {
         self.owner = Owner::Gone;
-        self.stop(Requester::Ganger, StopHow::Stop);
+        // Asking twice would be a kill: a stop that is under way keeps its grace.
+        let is_stopping =
+            self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop);
+        if !is_stopping {
+            self.stop(Requester::Ganger, StopHow::Stop);
+        }
     }
 
     fn said(&mut self, client: u64, message: ToServer) {

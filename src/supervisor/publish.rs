@@ -245,7 +245,7 @@ impl Publisher {
             inputs: short(inputs, a.task, a.index),
             proc: a.proc(),
             since: a.since(),
-            paused_us: u64::try_from(a.frozen_before.as_micros()).unwrap_or(u64::MAX),
+            paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
         }

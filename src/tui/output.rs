@@ -208,7 +208,9 @@ impl Output {
 
     fn forget_oldest(&mut self) {
         while self.held.len() > KEPT_ATTEMPTS {
-            let oldest = self.held.iter().min_by_key(|(_, p)| p.used).map(|(k, _)| *k);
+            let shown = self.target.as_ref().map(|target| target.key);
+            let others = self.held.iter().filter(|(key, _)| Some(**key) != shown);
+            let oldest = others.min_by_key(|(_, p)| p.used).map(|(k, _)| *k);
             match oldest {
                 Some(key) => self.held.remove(&key),
                 None => break,

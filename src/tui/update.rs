@@ -98,6 +98,8 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
             let had_ended = model.has_ended();
             model.take(*snapshot);
             if model.has_ended() && !had_ended {
+                // How it ended matters now, not what became of the last act.
+                model.feedback = None;
                 model.popup = model.popup.take().filter(|p| matches!(p, Popup::Help { .. }));
                 turn_to_failures(model);
                 leave_if_done(model, actions);

@@ -459,15 +459,16 @@ fn ctrl_z_stops_the_jobs_with_ganger_and_their_clocks_too() {
     let send = |signal| nix::sys::signal::kill(ganger_pid, signal).unwrap();
     send(nix::sys::signal::Signal::SIGTSTP);
     wait_until("ganger stops", &|| state_of(&child.id().to_string()) == Some('T'));
-    // A process that waits for its own child to start stops a moment later.
+    // A shell that was caught between vfork and exec waits for its stopped child (`D`).
+    let stands_still = || matches!(state_of(&job()), Some('T' | 'D'));
     let begin = std::time::Instant::now();
-    let mut of_job = state_of(&job());
-    while of_job != Some('T') && begin.elapsed().as_secs() < 20 {
-        of_job = state_of(&job());
+    while !stands_still() && begin.elapsed().as_secs() < 20 {
+        std::thread::yield_now();
     }
+    let stood_still = stands_still();
     // Before anything can fail: a stopped ganger would outlive this test.
     send(nix::sys::signal::Signal::SIGCONT);
-    assert_eq!(of_job, Some('T'), "the job runs on");
+    assert!(stood_still, "the job runs on");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
 
