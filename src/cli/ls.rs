@@ -137,7 +137,8 @@ pub fn state_word(state: RunState) -> &'static str {
     }
 }
 
-fn as_json(row: &Row) -> Value {
+/// Returns a run as `--json` shows it.
+pub fn as_json(row: &Row) -> Value {
     json!({
         "run": row.run.id,
         "name": row.run.name,

@@ -40,18 +40,7 @@ pub fn status(args: &StatusArgs) -> Result<i32, Failure> {
 fn ended(known: crate::control::runs::KnownRun, as_json: bool) -> Result<i32, Failure> {
     let row = ls::row_of_record(known);
     if as_json {
-        print::json(&json!({
-            "run": row.run.id,
-            "name": row.run.name,
-            "file": row.run.file,
-            "state": row.state,
-            "outcome": row.outcome,
-            "exit_code": row.exit_code,
-            "supervisor_pid": row.run.pid,
-            "started_at": row.run.started_at.rfc3339(),
-            "elapsed_s": row.elapsed.map(|d| d.as_secs_f64()),
-            "counts": row.counts.as_ref().map(ls::counts_json),
-        }))?;
+        print::json(&ls::as_json(&row))?;
         return Ok(exit::OK);
     }
     let mut text = format!("{}  {}  {}", row.run.id, shown(&row.run.name), row.state);

@@ -21,6 +21,5 @@ pub fn order(workdir: &Path, argv: &[&str]) -> LaunchOrder {
         nice: None,
         limits: Limits::default(),
         keep_leftovers: false,
-        secret: false,
     }
 }

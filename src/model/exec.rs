@@ -46,8 +46,6 @@ pub struct LaunchOrder {
     pub limits: Limits,
     /// Processes left when the leader has ended stay alive.
     pub keep_leftovers: bool,
-    /// Values that must never be shown (from `env_file`); for error texts.
-    pub secret: bool,
 }
 
 /// Where an attempt's standard input comes from.

@@ -130,7 +130,6 @@ impl Launcher {
             nice: task.nice,
             limits: task.limits,
             keep_leftovers: task.keep_leftovers,
-            secret: !task.env_file.is_empty(),
             workdir,
         })
     }

@@ -142,7 +142,6 @@ impl<B: Backend> Rig<B> {
             nice: None,
             limits: Limits::default(),
             keep_leftovers: false,
-            secret: false,
         }
     }
 
