@@ -41,9 +41,10 @@ pub fn after(
             )))
         }
         Ok(Ended::Signal { exit_code, .. }) => {
-            // The run was told to stop, and is stopped for want of an owner besides.
-            let _it_ends_by_itself = supervisor.wait();
-            Ok(exit_code)
+            // The run was told to stop, and is stopped for want of an owner besides. How it
+            // ended is its supervisor's word: it may have ended before the signal came.
+            let of_supervisor = supervisor.wait().ok().and_then(|status| status.code());
+            Ok(of_supervisor.unwrap_or(exit_code))
         }
         Err(error) => {
             // The supervisor stops the run when its screen is gone.

@@ -41,6 +41,11 @@ pub enum ToServer {
         id: u64,
         query: Query,
     },
+    /// The run's own screen got this signal, or its terminal went away (SIGHUP), and it leaves.
+    /// The run ends as if its supervisor had got the signal. Nobody else may say so.
+    Signalled {
+        signal: i32,
+    },
 }
 
 /// From the supervisor to a front end.

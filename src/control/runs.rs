@@ -88,6 +88,9 @@ pub struct EndedInfo {
     pub outcome: RunOutcome,
     pub ended_at: Wall,
     pub counts: Counts,
+    /// What could not be done at the end, such as writing the report.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A run that was found on disk.

@@ -16,6 +16,7 @@ fn ended_run(runs: &RunsDir, started: i64, bytes: u64) -> RunFolder {
         outcome: RunOutcome::Succeeded,
         ended_at: Wall(started),
         counts: Counts::default(),
+        trouble: None,
     };
     folder.finish(ended).unwrap();
     bury(&folder, started);

@@ -495,6 +495,18 @@ impl Supervisor {
         self.stop(Requester::Signal { signal: number }, how);
     }
 
+    /// The screen leaves because of a signal, which decides how the run ends.
+    fn screen_signalled(&mut self, number: i32) {
+        // A terminal that goes away asks nobody twice: a stop that is under way keeps its grace.
+        if number != libc::SIGHUP || !self.is_stopping() {
+            self.signalled(number);
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop)
+    }
+
     /// Ctrl-Z: the jobs stand still with ganger, and their clocks too, until it goes on.
     fn suspend(&mut self) {
         let by = Requester::Signal { signal: libc::SIGTSTP };
@@ -538,9 +550,7 @@ impl Supervisor {
     fn lose_owner(&mut self) {
         self.owner = Owner::Gone;
         // Asking twice would be a kill: a stop that is under way keeps its grace.
-        let is_stopping =
-            self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop);
-        if !is_stopping {
+        if !self.is_stopping() {
             self.stop(Requester::Ganger, StopHow::Stop);
         }
     }
@@ -567,6 +577,10 @@ impl Supervisor {
                 let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
                 self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
             }
+            ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
+                self.screen_signalled(signal);
+            }
+            ToServer::Signalled { .. } => {}
         }
     }
 }

@@ -311,7 +311,7 @@ fn the_first_ctrl_c_drains_the_second_stops_the_third_kills() {
 }
 
 #[test]
-fn a_drained_run_exits_with_130_and_a_terminated_one_with_143() {
+fn a_drained_run_exits_with_130_and_one_that_a_signal_ended_as_that_signal() {
     let home = Home::new();
     let mut run = home.start(WAITING, &[]);
     run.started(2);
@@ -320,11 +320,17 @@ fn a_drained_run_exits_with_130_and_a_terminated_one_with_143() {
     go(&home);
     assert_eq!(run.end(), 130);
 
-    let home = Home::new();
-    let mut run = home.start(WAITING, &[]);
-    run.started(2);
-    run.signal(libc::SIGTERM);
-    assert_eq!(run.end(), 143);
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
+        let home = Home::new();
+        let mut run = home.start(WAITING, &["--report", "report.json"]);
+        run.started(2);
+        run.signal(signal);
+        assert_eq!(run.end(), code);
+        let report: Value =
+            serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();
+        assert_eq!(report["exit_code"], code);
+        assert_eq!(home.json(&["ls", "--all", "--json"])[0]["exit_code"], code);
+    }
 }
 
 #[test]
