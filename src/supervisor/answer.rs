@@ -178,6 +178,22 @@ impl Supervisor {
         })
     }
 
+    /// Why there is no output of a job that had no attempt.
+    fn without_output(&self, job: JobNo) -> String {
+        match self.engine.state().job_state(job) {
+            Some(JobState::Ended { outcome: Outcome::Skipped { upstream } }) => {
+                let up = self.task_name(upstream);
+                format!(
+                    "job {job} was skipped, since `{up}` did not end as needed: it has no output"
+                )
+            }
+            Some(JobState::Ended { outcome }) => {
+                format!("job {job} ended before it started ({}): it has no output", outcome.word())
+            }
+            _ => format!("job {job} has not started: there is no output yet"),
+        }
+    }
+
     fn output(
         &self,
         job: &JobRef,
@@ -189,7 +205,7 @@ impl Supervisor {
         let attempts = self.ledger.get(no).map_or(0, |r| r.attempts);
         let n = job.attempt.unwrap_or(attempts);
         if attempts == 0 {
-            return Err(format!("job {no} has not started: there is no output yet"));
+            return Err(self.without_output(no));
         }
         if n > attempts {
             return Err(format!("job {no} had {attempts} attempts, no attempt #{n}"));

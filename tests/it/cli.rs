@@ -265,6 +265,44 @@ fn logs_follow_a_job_to_its_end() {
 }
 
 #[test]
+fn logs_do_not_wait_for_a_job_that_will_never_start() {
+    let home = Home::new();
+    let mut run = home.start(
+        "
+workers: 2
+pools: {one: 1}
+tasks:
+  - {name: hold, run: 'until test -e go; do sleep 0.05; done'}
+  - {name: bad, run: 'until test -e fail; do sleep 0.05; done; exit 1'}
+  - {name: after, needs: [bad], foreach: {n: {range: 1..3}}, run: echo never}
+  - {name: later, needs: [hold], run: echo never}
+",
+        &[],
+    );
+    run.started(2);
+    let mut follow =
+        home.command(&["logs", "-f", "after:2"]).stderr(Stdio::piped()).spawn().unwrap();
+    // With the thread that reads what the supervisor says it is waiting.
+    let tasks = Path::new("/proc").join(follow.id().to_string()).join("task");
+    wait_until(|| fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() == 2));
+    assert!(follow.try_wait().unwrap().is_none(), "the job may still start");
+    home.file("fail", "");
+    run.wait_for("rest_ended", |event| event["task"] == "after");
+    let mut said = String::new();
+    follow.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(follow.wait().unwrap().code(), Some(2), "{said}");
+    assert!(said.contains("was skipped, since `bad` did not end as needed"), "{said}");
+
+    let said = home.fails(2, &["logs", "-f", "after:1"]);
+    assert!(said.contains("it has no output") && said.contains("ganger why :3"), "{said}");
+    home.ok(&["kill", "later:1"]);
+    let said = home.fails(2, &["logs", "-f", "later:1"]);
+    assert!(said.contains("ended before it started (cancelled)"), "{said}");
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
 fn a_run_is_stopped_from_outside() {
     for (words, signal) in [(vec!["stop"], "SIGTERM"), (vec!["stop", "--now"], "SIGKILL")] {
         let home = Home::new();
