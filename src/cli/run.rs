@@ -62,7 +62,7 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
     let runs = RunsDir::from_env()?;
-    let folder = runs.create()?;
+    let folder = runs.create(&prepared.plan.name, &request.file)?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;
     let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
     if wants_screen(args) {

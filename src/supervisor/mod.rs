@@ -162,11 +162,12 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     let (queue, mut messages) = mpsc::channel(QUEUE);
     let mark = mark(&setup.folder.id);
     let info = Arc::new(info(&setup));
-    setup.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let listening = server::listen(&setup.folder.socket)
         .map_err(SuperviseError::io(format!("open `{}`", setup.folder.socket.display())))?;
     watch_signals(&queue)?;
     let (mut supervisor, probe, from, ready) = start(setup, &mark, &info, &queue)?;
+    // Not earlier: a run that could not be set up has nothing that anybody should look after.
+    supervisor.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let (to_clients, mut from_clients) = mpsc::channel(BATCH);
     let serving = server::serve(&listening, Arc::clone(&info), to_clients);
     let forwarding = async {

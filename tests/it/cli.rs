@@ -381,6 +381,10 @@ fn a_dead_supervisor_shows_as_lost_and_stop_sweeps_what_it_left() {
     run.child.wait().unwrap();
     let list = home.json(&["ls", "--json"]);
     assert_eq!((&list[0]["state"], &list[0]["counts"]), (&"lost".into(), &Value::Null));
+    for words in [&["status"][..], &["stop"], &["pause"]] {
+        let said = home.fails(2, words);
+        assert!(said.contains(&format!("ganger stop {id}")), "{words:?}: {said}");
+    }
     assert!(home.fails(2, &["pause", "-r", id]).contains(&format!("ganger stop {id}")));
     assert!(home.ok(&["stop", id]).contains("supervisor had died"));
     wait_until(|| process_state(pid).is_none_or(|state| state == 'Z'));
