@@ -382,12 +382,20 @@ impl RunFolder {
         }
     }
 
+    /// Returns what the run's folder says about it.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn read(&self) -> Result<RunRecord, RunsError> {
+        read_record(&self.dir).map_err(failed("read the record of", &self.dir))
+    }
+
     /// Says how the run ended.
     ///
     /// # Errors
     /// When the record cannot be read or written.
     pub fn finish(&self, ended: EndedInfo) -> Result<(), RunsError> {
-        let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
+        let mut record = self.read()?;
         record.ended = Some(ended);
         self.write(&record)
     }
@@ -397,7 +405,7 @@ impl RunFolder {
     /// # Errors
     /// When the record cannot be read or written.
     pub fn mark_swept(&self) -> Result<(), RunsError> {
-        let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
+        let mut record = self.read()?;
         record.swept = true;
         self.write(&record)
     }

@@ -298,6 +298,45 @@ fn a_screen_that_is_ended_from_outside_stops_the_run_and_all_tell_the_same_exit_
 }
 
 #[test]
+fn a_screen_that_has_closed_leaves_one_line_and_the_report() {
+    let home = Home::new("name: thumbs\ntasks: [{name: a, run: 'true'}, {name: b, run: exit 3}]");
+    let mut pty = home.run(&["--report", "r.json", "--no-hold"], 200, 24);
+    assert_eq!(pty.exit_code(), 1);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("ganger: thumbs: 2 jobs: 1 succeeded, 1 failed; "), "{left}");
+    assert!(left.contains("/r.json\r\n"), "{left}");
+    assert_eq!(left.lines().count(), 1, "{left}");
+
+    let mut pty = home.run(&["--report", "-", "--no-hold"], 200, 24);
+    assert_eq!(pty.exit_code(), 1);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("\"exit_code\": 1") || left.contains("\"exit_code\":1"), "{left}");
+}
+
+#[test]
+fn a_supervisor_that_is_killed_leaves_nothing_to_look_after() {
+    let word = format!("{}9", sleep_word());
+    let home = Home::new(&format!("tasks:\n  - name: long\n    run: exec sleep {word}\n"));
+    let mut pty = home.run(&["--report", "r.json"], 200, 24);
+    pty.wait_for("long");
+    wait_running(&word);
+    let supervisor = home.record()["pid"].as_i64().unwrap();
+    // SAFETY: signals the supervisor that our own ganger started and has not reaped.
+    unsafe { libc::kill(i32::try_from(supervisor).unwrap(), libc::SIGKILL) };
+    assert_eq!(pty.exit_code(), 3);
+    wait_gone(&word);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("was ended by SIGKILL"), "{left}");
+    assert!(left.contains("1 process of it was ended; its report was not written"), "{left}");
+    assert_eq!(home.record()["swept"], true);
+    let list = home.command(&["ls", "--json"]).output().unwrap();
+    assert_eq!(list.stdout, b"[]\n");
+}
+
+#[test]
 fn a_signal_after_the_end_does_not_change_how_the_run_ended() {
     let home = Home::new("tasks: [{name: quick, run: 'true'}]");
     let mut pty = home.run(&[], 80, 24);
