@@ -197,7 +197,7 @@ impl Live<'_> {
     fn note(&mut self, message: &ToClient) -> bool {
         match message {
             ToClient::Bye { .. } => self.gone = true,
-            ToClient::Event { event } => match **event {
+            ToClient::Event { event, .. } => match **event {
                 Event::JobEnded { job, attempts, .. } if job == self.job => {
                     self.ended = Some(attempts);
                 }

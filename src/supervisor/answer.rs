@@ -4,6 +4,8 @@ use super::Supervisor;
 use super::launch::{Place, command, workdir};
 use super::publish::short;
 use crate::clock;
+use crate::control::proto::ToClient;
+use crate::control::server::ClientId;
 use crate::engine::JobState;
 use crate::exec::{self, Outputs};
 use crate::model::harmless::last_lines;
@@ -54,6 +56,14 @@ impl Supervisor {
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }
+        }
+    }
+
+    /// Tells somebody who asked for events late what came before, as far as it names jobs.
+    pub(super) fn catch_up(&mut self, client: ClientId) {
+        for event in super::publish::events_so_far(self.engine.state()) {
+            let message = ToClient::Event { event: Box::new(event), inputs: Vec::new() };
+            self.clients.send(client, &message);
         }
     }
 

@@ -447,7 +447,8 @@ impl Supervisor {
             self.publisher.note(event, &self.engine);
             self.follow(event);
         }
-        self.clients.push_events(&step.events);
+        let (engine, inputs) = (&self.engine, &self.inputs);
+        self.clients.push_events(&step.events, |event| publish::inputs_of(event, engine, inputs));
         for effect in step.effects {
             self.effect(effect);
         }
@@ -560,7 +561,9 @@ impl Supervisor {
         match message {
             ToServer::Hello { .. } => {}
             ToServer::Subscribe { snapshots, events } => {
-                self.clients.subscribe(client, snapshots, events);
+                if self.clients.subscribe(client, snapshots, events) {
+                    self.catch_up(client);
+                }
                 self.publisher.changed();
             }
             ToServer::Command { id, command } => {

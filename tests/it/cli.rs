@@ -2,6 +2,9 @@
 //!
 //! A run prints its events as JSON lines, which the tests wait for: no sleeping.
 
+use ganger::control::client::connect;
+use ganger::control::proto::{Role, ToClient, ToServer};
+use ganger::model::{Event, JobNo, TaskIdx};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -188,6 +191,50 @@ fn a_live_run_is_listed_shown_scaled_and_ends_well() {
     assert_eq!(home.json(&["status", &id, "--json"])["counts"]["succeeded"], 5);
     let logs = home.output(&["logs", ":2", "-r", &id]);
     assert_eq!((logs.stdout, logs.stderr), (b"started 2\n".to_vec(), b"done 2\n".to_vec()));
+}
+
+#[test]
+fn events_tell_what_a_job_is_about() {
+    let home = Home::new();
+    let mut run = home.start(WAITING, &[]);
+    let launched = run.wait_for("attempt_launched", |event| event["job"] == 2);
+    assert_eq!(launched["inputs"], serde_json::json!({"n": "2"}));
+    assert_eq!(run.started(2)["inputs"], serde_json::json!({"n": "2"}));
+    home.ok(&["kill", "a:4"]);
+    let ended = run.wait_for("job_ended", |_| true);
+    assert_eq!((&ended["label"], &ended["inputs"]["n"]), (&"a:4".into(), &"4".into()));
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
+fn who_asks_for_events_late_learns_first_which_jobs_there_are() {
+    let home = Home::new();
+    let mut run = home.start(WAITING, &[]);
+    let id = run.started(2)["run"].as_str().unwrap().to_owned();
+    let socket = home.path("runtime/ganger").join(format!("{id}.sock"));
+    let (mut sender, mut receiver, _) = connect(&socket, Role::Guest { pid: 1 }).unwrap();
+    let mut subscribe = |events| {
+        sender.send(&ToServer::Subscribe { snapshots: false, events }).unwrap();
+    };
+    subscribe(true);
+    // Asking again changes nothing, and tells nothing again.
+    subscribe(true);
+    let mut next = || loop {
+        if let ToClient::Event { event, inputs } = receiver.receive().unwrap() {
+            return (*event, inputs);
+        }
+    };
+    assert!(matches!(next().0, Event::RunStarted { .. }));
+    let added =
+        |task, first, count| Event::JobsAdded { task: TaskIdx(task), first: JobNo(first), count };
+    assert_eq!([next().0, next().0], [added(0, 1, 4), added(1, 5, 1)]);
+    home.ok(&["kill", "a:4"]);
+    let (ended, inputs) = next();
+    assert!(matches!(ended, Event::JobEnded { job: JobNo(4), .. }), "{ended:?}");
+    assert_eq!(inputs, [("n".to_owned(), "4".to_owned().into())]);
+    go(&home);
+    assert_eq!(run.end(), 1);
 }
 
 #[test]
