@@ -4,6 +4,7 @@
 
 use ganger::control::client::connect;
 use ganger::control::proto::{Role, ToClient, ToServer};
+use ganger::model::limits::KEPT_RUNS;
 use ganger::model::{Event, JobNo, TaskIdx};
 use serde_json::Value;
 use std::fs;
@@ -437,6 +438,34 @@ fn a_dead_supervisor_shows_as_lost_and_stop_sweeps_what_it_left() {
     wait_until(|| process_state(pid).is_none_or(|state| state == 'Z'));
     assert_eq!(home.json(&["ls", "--json"]), serde_json::json!([]));
     assert_eq!(home.json(&["ls", "-a", "--json"])[0]["state"], "lost");
+}
+
+#[test]
+fn a_new_run_clears_the_oldest_away() {
+    let home = Home::new();
+    home.ok(&["run", home.file("q.yaml", "tasks: [{name: a, run: 'true'}]").to_str().unwrap()]);
+    let runs = home.path("state/ganger/runs");
+    let first = home.json(&["ls", "--all", "--json"])[0]["run"].as_str().unwrap().to_owned();
+    let record = fs::read_to_string(runs.join(&first).join("run.json")).unwrap();
+    for n in 0..KEPT_RUNS {
+        let mut record: Value = serde_json::from_str(&record).unwrap();
+        let started_at = record["started_at"].as_i64().unwrap();
+        record["run"] = format!("later-run-{n:04}").into();
+        record["started_at"] = (started_at + 1 + i64::try_from(n).unwrap()).into();
+        let dir = runs.join(format!("later-run-{n:04}"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("run.json"), record.to_string()).unwrap();
+    }
+    let mut run = home.start(WAITING, &[]);
+    run.started(1);
+    wait_until(|| !runs.join(&first).exists());
+    let left = home.json(&["ls", "--all", "--json"]);
+    let left: Vec<&str> =
+        left.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+    assert_eq!(left.len(), KEPT_RUNS, "with the live one");
+    assert!(!left.contains(&"later-run-0000") && left.contains(&"later-run-0001"), "{left:?}");
+    go(&home);
+    assert_eq!(run.end(), 0);
 }
 
 #[test]
