@@ -62,11 +62,11 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
     let runs = RunsDir::from_env()?;
-    let folder = runs.create()?;
+    let folder = runs.create(&prepared.plan.name, &request.file)?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;
     let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
     if wants_screen(args) {
-        with_screen(args, request, &folder)
+        with_screen(args, request, &folder, target.as_ref())
     } else {
         headless(args, &text, request, folder, target)
     }
@@ -226,11 +226,13 @@ fn headless(
 }
 
 /// Runs in a process of its own, which a broken screen cannot hurt, and shows it.
-fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i32, Failure> {
-    let report = args.report.as_deref().map(|path| match ReportTarget::parse(path) {
-        ReportTarget::Stdout => PathBuf::from("-"),
-        ReportTarget::File(path) => path,
-    });
+fn with_screen(
+    args: &RunArgs,
+    request: Request,
+    folder: &RunFolder,
+    target: Option<&ReportTarget>,
+) -> Result<i32, Failure> {
+    let report = target.map(|target| super::screen::report_file(target, folder));
     let order = serde_json::to_vec(&Order { request, report })
         .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
     write_private(&folder.dir.join(ORDER), &order)?;
@@ -239,7 +241,7 @@ fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i
         client::connect(&folder.socket, Role::Owner).map_err(|e| Failure::own(e.to_string()))?;
     let options = tui::TuiOptions { hold_at_end: !args.no_hold, theme: args.theme.clone() };
     let ended = tui::run(connected, options);
-    super::screen::after(ended, &mut supervisor, folder)
+    super::screen::after(ended, &mut supervisor, folder, target)
 }
 
 /// Clears old runs away on a thread of its own: it may take long, and nothing waits for it.

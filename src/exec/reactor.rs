@@ -17,7 +17,7 @@ use super::tty::{Copied, Tty};
 use crate::clock::{mono, now};
 use crate::model::exec::LimitMeans;
 use crate::model::{
-    AttemptId, ExecReport, Exit, Limits, Mono, ProcRef, RunLocation, Usage, limits,
+    AttemptId, ExecReport, Exit, Limits, Mono, Now, ProcRef, RunLocation, Usage, limits,
 };
 use rustix::event::epoll;
 use std::collections::{HashMap, HashSet};
@@ -75,6 +75,7 @@ pub(super) struct Live {
     pub(super) slot_key: u64,
     pub(super) leader: ProcRef,
     pub(super) pidfd: OwnedFd,
+    pub(super) started: Now,
     pub(super) phase: Phase,
     pub(super) order: Option<Box<crate::model::LaunchOrder>>,
     pub(super) limits: Limits,

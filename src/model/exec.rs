@@ -129,6 +129,7 @@ pub enum ExecReport {
     Started {
         attempt: AttemptId,
         proc: ProcRef,
+        /// Just before the process was made.
         at: Now,
     },
     UpToDate {

@@ -115,7 +115,7 @@ impl Plain<'_> {
         loop {
             match talk.next(WAIT)? {
                 Some(ToClient::Snapshot { snapshot }) => self.take_snapshot(&snapshot),
-                Some(ToClient::Event { event }) => self.take_event(&mut talk, &event),
+                Some(ToClient::Event { event, .. }) => self.take_event(&mut talk, &event),
                 Some(ToClient::Bye { exit_code, trouble }) => {
                     return Ok(End { exit_code, trouble });
                 }

@@ -22,6 +22,16 @@ pub(super) struct Script {
     pub(super) hide_paths: bool,
 }
 
+/// What the supervisor sends with an event.
+pub(super) fn inputs_of(event: &Event) -> Vec<(String, Text)> {
+    match event {
+        Event::AttemptLaunched { .. } | Event::AttemptStarted { .. } | Event::JobEnded { .. } => {
+            vec![("picture".into(), Text::from("cat.png")), ("raw".into(), Text(vec![0xff]))]
+        }
+        _ => Vec::new(),
+    }
+}
+
 impl Script {
     pub(super) fn new() -> Script {
         let mut script = Script {
@@ -51,7 +61,8 @@ impl Script {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        self.messages.push_back(ToClient::Event { event: Box::new(event) });
+        let inputs = inputs_of(&event);
+        self.messages.push_back(ToClient::Event { event: Box::new(event), inputs });
     }
 
     pub(super) fn snapshot(&mut self, snapshot: Snapshot) {

@@ -1,6 +1,7 @@
 //! What is said at the end: counts, time, and every job that did not end well.
 
 use super::words;
+use crate::model::harmless::harmless_line;
 use crate::model::{Counts, Exit, JobNo, Outcome};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -88,7 +89,28 @@ pub(super) fn text(run: &str, counts: &Counts, wall: Duration, failures: &Failur
     if !failures.by_job.is_empty() {
         let _ = writeln!(text, "  `ganger logs JOB -r {run}` shows all of a job's output.\n");
     }
-    let _ = write!(text, "{}", words::counts(counts));
+    let _ = writeln!(text, "{}", totals(run, counts, wall));
+    text
+}
+
+/// Returns what is left of a screen that has closed, in one line.
+pub fn line(
+    name: &str,
+    run: &str,
+    counts: &Counts,
+    wall: Duration,
+    report: Option<&str>,
+) -> String {
+    let name = harmless_line(name.as_bytes(), LINE_CHARS);
+    let mut line = format!("ganger: {name}: {}", totals(run, counts, wall));
+    if let Some(report) = report {
+        let _ = write!(line, "; report {report}");
+    }
+    line
+}
+
+fn totals(run: &str, counts: &Counts, wall: Duration) -> String {
+    let mut text = words::counts(counts);
     if counts.retries > 0 {
         let _ = write!(text, "; {} more attempts by retries", counts.retries);
     }
@@ -96,6 +118,21 @@ pub(super) fn text(run: &str, counts: &Counts, wall: Duration, failures: &Failur
         let _ =
             write!(text, "; inputs of {} never read", words::count(counts.tasks_unread, "task"));
     }
-    let _ = writeln!(text, "; {}; run {run}", words::duration(wall));
+    let _ = write!(text, "; {}; run {run}", words::duration(wall));
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_tells_what_became_of_the_jobs_how_long_it_took_and_where_the_report_is() {
+        let counts = Counts { total: 122, succeeded: 120, failed: 2, ..Counts::default() };
+        let shown = |report| line("thu\x1b[mbs", "a-b-1", &counts, Duration::from_secs(63), report);
+        let without = shown(None);
+        assert!(without.ends_with("bs: 122 jobs: 120 succeeded, 2 failed; 1m 03s; run a-b-1"));
+        assert!(!without.contains('\x1b'), "{without:?}");
+        assert_eq!(shown(Some("r.json")), format!("{without}; report r.json"));
+    }
 }

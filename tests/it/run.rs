@@ -490,3 +490,17 @@ fn a_source_that_blocks_does_not_make_ganger_deaf() {
     let left = Command::new("pgrep").args(["-f", "^sleep 303$"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "its command is left");
 }
+
+#[test]
+fn no_job_used_more_cpu_than_one_process_can_in_its_time() {
+    let ran = run(
+        "workers: 2\ntasks: [{name: a, foreach: {n: {range: 1..200}}, run: ['true']}, {name: b, foreach: {n: {range: 1..20}}, nice: 1, run: ['true']}]",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for job in ran.report["jobs"].as_array().unwrap() {
+        let seconds = |name: &str| job[name].as_f64().unwrap();
+        let cpu = seconds("cpu_user_s") + seconds("cpu_system_s");
+        // Both are cut to whole microseconds.
+        assert!(cpu <= seconds("wall_s") + 2e-6, "{job:#}");
+    }
+}

@@ -6,7 +6,7 @@
 use ganger::model::limits;
 use ganger::plan::keys::{self, Key, Shape, Type};
 use ganger::plan::rules::{NeedWhen, OnFailure, QuietAction};
-use ganger::plan::spec::{Run, StdinSpec, WorkerCount};
+use ganger::plan::spec::{MARKS, Run, StdinSpec, WorkerCount};
 use ganger::plan::yaml::Node;
 use ganger::plan::{Outcome, Plan, ReadOptions, SiteKind, Source, diag, read};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -39,6 +39,16 @@ fn complaint(text: &str, options: &ReadOptions) -> String {
     let outcome = read(text.as_bytes(), options);
     let first = outcome.diagnostics.first().unwrap_or_else(|| panic!("no complaint about\n{text}"));
     format!("{} | {}", first.message, first.hint.as_deref().unwrap_or(""))
+}
+
+#[test]
+fn every_mark_is_in_the_reference_and_env_cannot_set_it() {
+    for mark in MARKS.into_iter().chain(["GANGER_VAR_x"]) {
+        assert!(REFERENCE.contains(&format!("\n| `{mark}` |")), "{mark} is not in the reference");
+        let text = format!("tasks: [{{name: a, run: 'true', env: {{{mark}: 1}}}}]");
+        let said = complaint(&text, &options());
+        assert!(said.starts_with(&format!("`{mark}` is one of ganger's own marks")), "{said}");
+    }
 }
 
 // --- the reference ---

@@ -574,7 +574,7 @@ fn retries_by_hand_are_refused_where_they_make_no_sense() {
         4s     retry a:4    => | | refused: job `a:4` (:4) is waiting already
         5s     exit a:2#1 1 => ended a:2#1 failed(1), launched a:4#1 | launch a:4#1
         6s     drain        => run-stopping drain | | done
-        7s     retry a:2    => | | refused: the run is draining: nothing more starts
+        7s     retry a:2    => | | refused: job `a:2` (:2) cannot be tried again: the run is draining (asked from another terminal (pid 7)), and nothing more starts; when it has ended, `ganger run FILE a` runs its task anew
         8s     exit a:3#1 0 => ended a:3#1 succeeded
         9s     exit a:4#1 0 => ended a:4#1 succeeded, run failed 1
         10s    retry a:2    => | | refused: the run has ended
