@@ -151,6 +151,32 @@ fn warnings_are_said_once() {
 }
 
 #[test]
+fn the_summary_says_that_a_job_had_been_hung() {
+    let mut script = Script::new();
+    for (job, outcome, reason) in [
+        (1, Outcome::Cancelled, Some(StopReason::Kill)),
+        (2, Outcome::TimedOut, Some(StopReason::Quiet)),
+        (3, Outcome::TimedOut, Some(StopReason::Timeout)),
+        (4, Outcome::Succeeded, None),
+    ] {
+        let attempt = AttemptId { job: JobNo(job), n: 1 };
+        script.event(Event::AttemptQuiet { attempt, quiet: true, since: at(1).mono });
+        script.stopped_job(job, outcome, reason, at(43));
+    }
+    script.bye(1, None);
+    let (captured, _) = play(script, OutputMode::Nothing);
+    let expected = "
+failed:
+  a:2 (:2)  [input-2]  timed out (SIGTERM): hung: no CPU, no output, no I/O for 42.0s
+  a:3 (:3)  [input-3]  timed out (SIGTERM): was hung: quiet for 42.0s
+
+cancelled while hung:
+  a:1 (:1)  [input-1]  cancelled (SIGTERM): killed by hand, was hung: quiet for 42.0s
+  `ganger logs";
+    assert!(captured.err_text().contains(expected), "{}", captured.err_text());
+}
+
+#[test]
 fn a_supervisor_that_vanishes_is_an_error() {
     let (captured, exit_code) = play(Script::new(), OutputMode::Grouped);
     assert_eq!(exit_code, 3);
