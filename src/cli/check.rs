@@ -61,21 +61,28 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
     for expanded in &all {
         known[expanded.task.0 as usize] = expanded.inputs.clone().ok();
     }
-    let wrong = all.iter().filter_map(|expanded| {
+    let mut wrong = Vec::new();
+    for expanded in &all {
         let needs = &prepared.schedule.tasks[expanded.task.0 as usize].needs;
         if needs.iter().any(|need| need.each && known[need.task.0 as usize].is_none()) {
-            return None;
+            continue;
         }
-        let Input::InputsFailed { error: message, .. } = input_for(&prepared, expanded, &known)
-        else {
-            return None;
-        };
+        let (input, warnings) = input_for(&prepared, expanded, &known);
         let spec = &prepared.plan.tasks[expanded.task.0 as usize];
-        let span = Span { line: spec.line, column: 1, length: 1 };
-        let message = format!("task `{}`: {message}", spec.rules.name);
-        Some(Diagnostic { severity: Severity::Error, message, span: Some(span), hint: None })
-    });
-    wrong.collect()
+        let span = Some(Span { line: spec.line, column: 1, length: 1 });
+        let hint = "A job without a partner starts without waiting for that task: give both \
+                    tasks the same values, or remove `each` to wait for all of them.";
+        wrong.extend(
+            warnings
+                .into_iter()
+                .map(|message| Diagnostic::warning(span, message, Some(hint.to_owned()))),
+        );
+        if let Input::InputsFailed { error, .. } = input {
+            let message = format!("task `{}`: {error}", spec.rules.name);
+            wrong.push(Diagnostic { severity: Severity::Error, message, span, hint: None });
+        }
+    }
+    wrong
 }
 
 fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {

@@ -202,6 +202,28 @@ tasks:
 }
 
 #[test]
+fn each_goes_by_value_and_names_jobs_without_a_partner() {
+    let yaml = r#"
+tasks:
+  - {name: up, foreach: {x: [1, 2, 3]}, run: "test {x} != 2"}
+  - name: down
+    foreach: {x: [4, 3, 2, 1]}
+    needs: [{task: up, each: true}]
+    run: echo {x}
+"#;
+    let ran = run(yaml);
+    let outcomes: Vec<_> = (1..=4).map(|i| ran.outcome(&format!("down:{i}")).to_owned()).collect();
+    assert_eq!(outcomes, ["succeeded", "succeeded", "skipped", "succeeded"]);
+    let warning = "warning: task `down` needs `up` job by job, and 1 of its 4 jobs has no partner \
+                   there: `x` 4\n";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    let checked = ganger(ran.dir.path()).args(["check", "tasks.yaml"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains(warning) && said.contains("hint: A job without a partner"), "{said}");
+}
+
+#[test]
 fn fail_fast_and_on_failure_end_the_run() {
     let ran = run_with(
         "fail_fast: 2\ntasks:\n  - {name: a, foreach: {i: {range: 1..50}}, run: exit 1}\n",
