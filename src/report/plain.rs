@@ -7,6 +7,7 @@ use super::streams::Streams;
 use super::summary::{self, Details, Failure, Failures};
 use super::{FAILED_ITSELF, Finish, words};
 use crate::control::proto::ToClient;
+use crate::model::event::unread_words;
 use crate::model::harmless;
 use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
@@ -162,8 +163,11 @@ impl Plain<'_> {
                 self.end_job(talk, *job, *outcome, *attempts);
             }
             Event::InputsFailed { task, error } => {
-                let task = self.book.task(*task);
-                self.note(&format!("error: cannot read the inputs of task `{task}`: {error}"));
+                let words = unread_words(self.book.task(*task), error);
+                self.note(&format!("error: {words}"));
+                self.failures.unread.push(words.clone());
+                // It comes as a notice too, for those who look later.
+                self.noticed.insert(words);
             }
             Event::AttemptQuiet { attempt, quiet: true, .. } => self.note_quiet(*attempt),
             Event::RunStopping { how, by, why } => self.note_stopping(*how, by, why),

@@ -125,8 +125,10 @@ fn of_a_retried_job_only_the_last_attempt_counts() {
 #[test]
 fn warnings_are_said_once() {
     let mut script = Script::new();
+    script.event(Event::InputsFailed { task: TaskIdx(1), error: "no such file".into() });
+    let notices = vec!["no cgroup".into(), "task `b` has no jobs: no such file".into()];
     for _ in 0..2 {
-        script.snapshot(Snapshot { notices: vec!["no cgroup".into()], ..Snapshot::default() });
+        script.snapshot(Snapshot { notices: notices.clone(), ..Snapshot::default() });
     }
     let quiet = Event::AttemptQuiet {
         attempt: AttemptId { job: JobNo(4), n: 1 },
@@ -134,7 +136,6 @@ fn warnings_are_said_once() {
         since: Mono(0),
     };
     script.event(quiet);
-    script.event(Event::InputsFailed { task: TaskIdx(1), error: "no such file".into() });
     script.event(Event::RunStopping {
         how: StopHow::Drain,
         by: Requester::Signal { signal: 2 },
@@ -145,7 +146,10 @@ fn warnings_are_said_once() {
     let err = captured.err_text();
     assert_eq!(err.matches("warning: no cgroup\n").count(), 1, "{err}");
     assert!(err.contains("warning: b:1 (:4) is quiet"), "{err}");
-    assert!(err.contains("error: cannot read the inputs of task `b`: no such file\n"), "{err}");
+    assert!(err.starts_with("error: task `b` has no jobs: no such file\n"), "{err}");
+    assert_eq!(err.matches("has no jobs").count(), 2, "at once and in the summary: {err}");
+    assert!(err.contains("\nfailed:\n  task `b` has no jobs: no such file\n"), "{err}");
+    assert!(err.contains("0 jobs; inputs of 1 task could not be read; "), "{err}");
     assert!(err.contains("draining: SIGINT; running jobs end first, Ctrl-C again"), "{err}");
     assert_eq!(exit_code, 130);
 }

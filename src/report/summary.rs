@@ -39,6 +39,8 @@ pub(super) struct Details {
 #[derive(Default)]
 pub(super) struct Failures {
     by_job: BTreeMap<JobNo, Failure>,
+    /// Tasks that have no jobs since their inputs could not be read, in words.
+    pub unread: Vec<String>,
 }
 
 impl Failures {
@@ -103,8 +105,12 @@ pub(super) fn text(run: &str, counts: &Counts, wall: Duration, failures: &Failur
     for (heading, cancelled) in [("failed", false), ("cancelled while hung", true)] {
         let mut jobs =
             failures.by_job.iter().filter(|(_, f)| is_cancelled(f) == cancelled).peekable();
-        if jobs.peek().is_some() {
+        let unread = if cancelled { &[][..] } else { &failures.unread };
+        if jobs.peek().is_some() || !unread.is_empty() {
             let _ = writeln!(text, "\n{heading}:");
+        }
+        for words in unread {
+            let _ = writeln!(text, "  {words}");
         }
         jobs.for_each(|(job, failure)| failure.write(&mut text, *job));
     }
@@ -113,10 +119,16 @@ pub(super) fn text(run: &str, counts: &Counts, wall: Duration, failures: &Failur
     }
     if !failures.by_job.is_empty() {
         let _ = writeln!(text, "  `ganger logs JOB -r {run}` shows all of a job's output.\n");
+    } else if !failures.unread.is_empty() {
+        text.push('\n');
     }
     let _ = write!(text, "{}", words::counts(counts));
     if counts.retries > 0 {
         let _ = write!(text, "; {} more attempts by retries", counts.retries);
+    }
+    if !failures.unread.is_empty() {
+        let n = u32::try_from(failures.unread.len()).unwrap_or(u32::MAX);
+        let _ = write!(text, "; inputs of {} could not be read", words::count(n, "task"));
     }
     if counts.tasks_unread > 0 {
         let _ =

@@ -76,7 +76,7 @@ pub fn prepare(
         Some(Ok(count)) => Some(count),
         Some(Err(why)) => {
             return Err(PrepareError::Invalid(format!(
-                "error: `-j {}`: {why}",
+                "error: `-j {}`: {why}\nhint: Write a number, `50%` of the CPUs, `cores-1` or `auto`.",
                 request.jobs.as_deref().unwrap_or_default()
             )));
         }
