@@ -66,10 +66,11 @@ pub enum Event {
         kill_at: Mono,
         by: Requester,
     },
-    /// The leader has ended; something of its tree is still alive.
+    /// The leader has ended; something of its tree is still alive. `exit` is `None` when
+    /// somebody else reaped it.
     LeaderEnded {
         attempt: AttemptId,
-        exit: Exit,
+        exit: Option<Exit>,
         usage: Usage,
         oom_killed: Option<bool>,
         at: Now,

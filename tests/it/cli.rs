@@ -317,6 +317,24 @@ fn a_run_is_drained_from_outside() {
 }
 
 #[test]
+fn what_a_drain_leaves_running_may_end_well_or_be_cut_short_by_hand() {
+    for (by_hand, code) in [(false, 0), (true, 130)] {
+        let home = Home::new();
+        let tasks = "tasks: [{name: a, run: 'until test -e go; do sleep 0.05; done'}]\n";
+        let mut run = home.start(tasks, &[]);
+        run.started(1);
+        run.signal(libc::SIGINT);
+        run.wait_for("run_stopping", |event| event["how"] == "drain");
+        if by_hand {
+            home.ok(&["kill", "a:1"]);
+        } else {
+            go(&home);
+        }
+        assert_eq!(run.end(), code, "killed by hand: {by_hand}");
+    }
+}
+
+#[test]
 fn the_first_ctrl_c_drains_the_second_stops_the_third_kills() {
     let stubborn = WAITING.replace("    run: |\n", "    run: |\n      trap '' TERM\n");
     let home = Home::new();

@@ -223,9 +223,10 @@ impl Story {
             }
             "exit" => ExecReport::LeaderEnded {
                 attempt,
-                exit: match words[2].parse() {
-                    Ok(code) => Exit::Code(code),
-                    Err(_) => Exit::Signal(signal_number(words[2]).unwrap()),
+                exit: match (words[2], words[2].parse()) {
+                    ("unseen", _) => None,
+                    (_, Ok(code)) => Some(Exit::Code(code)),
+                    (word, Err(_)) => Some(Exit::Signal(signal_number(word).unwrap())),
                 },
                 usage: Usage::default(),
                 leftovers: option("left").unwrap_or(0),
