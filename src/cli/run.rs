@@ -114,6 +114,9 @@ pub fn read_task_file(file: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         File::open(file).and_then(|f| f.take(limit).read_to_end(&mut text))
     };
+    if text.len() as u64 == limit {
+        return Err(too_large(file));
+    }
     let Err(e) = read else { return Ok(text) };
     let hint = match e.kind() {
         io::ErrorKind::NotFound => "Give the path of a task file, or `-` for standard input.",
@@ -122,6 +125,21 @@ pub fn read_task_file(file: &Path) -> Result<Vec<u8>, Failure> {
     };
     let what = format!("cannot read the task file `{}`: {}", file.display(), words(&e));
     Err(Failure::usage(what, hint))
+}
+
+fn too_large(file: &Path) -> Failure {
+    let size = match fs::metadata(file) {
+        Ok(meta) if meta.is_file() && !is_stdin(file) => format!("{} bytes", meta.len()),
+        // Of a pipe nobody knows how much would come.
+        _ => "it goes on".to_owned(),
+    };
+    let limit = crate::model::limits::TASK_FILE_BYTES >> 20;
+    let name = file.display();
+    Failure::usage(
+        format!("the task file `{name}` is too large: {size}, and at most {limit} MiB are read"),
+        "Keep long lists in files of their own and name them in `foreach` with `lines`, `csv` or \
+         `json`.",
+    )
 }
 
 fn words(e: &io::Error) -> String {

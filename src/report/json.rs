@@ -175,7 +175,7 @@ impl<'a> Lines<'a> {
                 ("attempt_stopping", None, self.of_attempt(*attempt, more))
             }
             Event::LeaderEnded { attempt, exit, usage, oom_killed, at } => {
-                let more = with(ended(Some(*exit), usage), json!({"oom_killed": oom_killed}));
+                let more = with(ended(*exit, usage), json!({"oom_killed": oom_killed}));
                 ("leader_ended", Some(*at), self.of_attempt(*attempt, more))
             }
             Event::AttemptQuiet { attempt, quiet, since } => {

@@ -42,7 +42,13 @@ fn one_of_each() -> Vec<Event> {
             kill_at: Mono(7_000_000),
             by: Requester::Rule,
         },
-        Event::LeaderEnded { attempt: ATTEMPT, exit, usage, oom_killed: Some(false), at: at(2) },
+        Event::LeaderEnded {
+            attempt: ATTEMPT,
+            exit: Some(exit),
+            usage,
+            oom_killed: Some(false),
+            at: at(2),
+        },
         Event::AttemptEnded {
             attempt: ATTEMPT,
             task,

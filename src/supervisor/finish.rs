@@ -107,7 +107,7 @@ impl Supervisor {
         };
         let Some(record) = record else { return row };
         let ran = record.exit.is_some();
-        let row = row.with_exit(record.exit);
+        let row = row.with_exit(record.exit).with_hang(self.ledger.hangs.quiet_for(job));
         let row = if ran { row.with_usage(&record.usage) } else { row };
         JobReport {
             attempts: record.attempts,

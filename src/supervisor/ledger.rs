@@ -1,7 +1,7 @@
 //! What became of every job so far: the source of the report, of lists and of details.
 
 use crate::model::exec::{LimitMeans, Usage};
-use crate::model::{AttemptId, Event, Exit, JobNo, Mono, Now, Outcome, StopReason, Wall};
+use crate::model::{AttemptId, Event, Exit, Hangs, JobNo, Mono, Now, Outcome, StopReason, Wall};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -46,6 +46,8 @@ pub struct Ledger {
     records: Vec<Record>,
     /// Largest resident size that the probe saw of a running attempt's tree.
     sampled_peaks: HashMap<AttemptId, u64>,
+    /// Which jobs hung, and for how long.
+    pub hangs: Hangs,
     /// Tasks whose inputs could not be read, and why.
     pub unread: Vec<(crate::model::TaskIdx, String)>,
 }
@@ -59,6 +61,7 @@ impl Ledger {
 
     /// Takes in one fact.
     pub fn note(&mut self, event: &Event) {
+        self.hangs.note(event);
         match event {
             Event::AttemptLaunched { attempt, at, .. } => {
                 let record = self.record(attempt.job);

@@ -465,8 +465,8 @@ impl Supervisor {
             self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
         }
         for expanded in all {
-            let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
-            for warning in expanded.warnings {
+            let (input, links) = prepare::input_for(&self.prepared, &expanded, &self.inputs);
+            for warning in expanded.warnings.into_iter().chain(links) {
                 self.publisher.notice(warning);
             }
             self.input(input);

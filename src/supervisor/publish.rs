@@ -6,6 +6,7 @@ use super::prepare::Prepared;
 use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
+use crate::model::event::unread_words;
 use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
 use crate::model::snapshot::WorkView;
 use crate::model::{
@@ -99,7 +100,7 @@ impl Publisher {
             Event::JobRetrying { job, .. } => self.failures.retain(|f| f.job != *job),
             Event::InputsFailed { task, error } => {
                 let name = &self.prepared.schedule.tasks[task.0 as usize].name;
-                self.notice(format!("task `{name}` has no jobs: {error}"));
+                self.notice(unread_words(name, error));
             }
             Event::Scaled { pool, .. } => {
                 self.scaled.insert(*pool, "set by hand".to_owned());

@@ -289,6 +289,29 @@ fn a_job_is_killed_explained_and_retried() {
 }
 
 #[test]
+fn a_hung_job_that_a_person_killed_is_reported_as_hung() {
+    let home = Home::new();
+    let tasks = "tasks:
+  - {name: hung, quiet: {after: 1s}, run: exec sleep 1000}
+  - {name: busy, needs: [{task: hung, when: always}], run: echo}
+";
+    let mut run = home.start(tasks, &["--report", "report.json"]);
+    run.wait_for("attempt_quiet", |event| event["quiet"] == true);
+    home.ok(&["kill", "hung:1"]);
+    assert_eq!(run.end(), 1);
+    let report: Value =
+        serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();
+    let [hung, busy] = report["jobs"].as_array().unwrap().as_slice() else {
+        panic!("two jobs: {report}")
+    };
+    assert_eq!((&hung["outcome"], &hung["hung"]), (&"cancelled".into(), &true.into()));
+    assert_eq!((&hung["reason"], &hung["signal"]), (&"kill".into(), &"SIGTERM".into()));
+    let quiet_s = hung["quiet_s"].as_f64().unwrap();
+    assert!((1.0..=hung["wall_s"].as_f64().unwrap()).contains(&quiet_s), "{quiet_s}");
+    assert_eq!((&busy["hung"], &busy["quiet_s"]), (&false.into(), &Value::Null));
+}
+
+#[test]
 fn logs_follow_a_job_to_its_end() {
     let home = Home::new();
     let mut run = home.start(WAITING, &[]);
@@ -377,6 +400,24 @@ fn a_run_is_drained_from_outside() {
     let ended = run.wait_for("job_ended", |_| true);
     assert_eq!(ended["outcome"], "succeeded");
     assert_eq!(run.end(), 130, "jobs that never ran are no success");
+}
+
+#[test]
+fn what_a_drain_leaves_running_may_end_well_or_be_cut_short_by_hand() {
+    for (by_hand, code) in [(false, 0), (true, 130)] {
+        let home = Home::new();
+        let tasks = "tasks: [{name: a, run: 'until test -e go; do sleep 0.05; done'}]\n";
+        let mut run = home.start(tasks, &[]);
+        run.started(1);
+        run.signal(libc::SIGINT);
+        run.wait_for("run_stopping", |event| event["how"] == "drain");
+        if by_hand {
+            home.ok(&["kill", "a:1"]);
+        } else {
+            go(&home);
+        }
+        assert_eq!(run.end(), code, "killed by hand: {by_hand}");
+    }
 }
 
 #[test]

@@ -38,6 +38,7 @@ fn plan_with(text: &str, options: &ReadOptions) -> Plan {
 fn complaint(text: &str, options: &ReadOptions) -> String {
     let outcome = read(text.as_bytes(), options);
     let first = outcome.diagnostics.first().unwrap_or_else(|| panic!("no complaint about\n{text}"));
+    assert!(first.hint.as_ref().is_some_and(|h| !h.is_empty()), "no hint: {first:?}");
     format!("{} | {}", first.message, first.hint.as_deref().unwrap_or(""))
 }
 
@@ -349,6 +350,9 @@ fn bad_files_are_refused_in_the_words_beside_them() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let outcome = read(&bytes, &ReadOptions { file_name: name.clone(), ..options() });
         assert!(!outcome.diagnostics.is_empty(), "{name} has nothing wrong");
+        for problem in &outcome.diagnostics {
+            assert!(problem.hint.is_some(), "{name}: nothing to try: {}", problem.message);
+        }
         let shown = drawn(&outcome, &name, &bytes);
         let beside = path.with_extension("txt");
         if bless {

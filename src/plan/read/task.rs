@@ -269,7 +269,8 @@ impl Reader<'_> {
             && max_delay < retries.delay
         {
             let message = "`max_delay` is shorter than `delay`, so every delay is `max_delay`";
-            self.problems.warning(&node.range, message, None);
+            let hint = "Make `max_delay` longer, or leave it out: then delays have no limit.";
+            self.problems.warning(&node.range, message, Some(hint.to_owned()));
         }
         retries
     }
