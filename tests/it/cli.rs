@@ -421,6 +421,25 @@ fn what_a_drain_leaves_running_may_end_well_or_be_cut_short_by_hand() {
 }
 
 #[test]
+fn a_failure_without_inputs_is_shown_without_brackets() {
+    let home = Home::new();
+    let tasks = "tasks:
+  - {name: bad, run: echo oh >&2; exit 3}
+  - {name: worse, foreach: {x: [one]}, run: exit 4}
+  - {name: waits, run: 'until test -e go; do sleep 0.05; done'}
+";
+    let mut run = home.start(tasks, &["-j", "3"]);
+    for _ in 0..2 {
+        run.wait_for("job_ended", |_| true);
+    }
+    let status = home.ok(&["status"]);
+    assert!(status.contains("  bad:1 (:1)  failed 3  oh\n"), "{status}");
+    assert!(status.contains("  worse:1 (:2)  [one]  failed 4\n"), "{status}");
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
 fn the_first_ctrl_c_drains_the_second_stops_the_third_kills() {
     let stubborn = WAITING.replace("    run: |\n", "    run: |\n      trap '' TERM\n");
     let home = Home::new();
