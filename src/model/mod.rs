@@ -7,15 +7,18 @@ pub mod command;
 pub mod each;
 pub mod event;
 pub mod exec;
+pub mod filter;
 pub mod harmless;
 pub mod ids;
 pub mod limits;
+pub mod nearest;
 pub mod outcome;
 pub mod query;
 pub mod report;
 pub mod sample;
 pub mod snapshot;
 pub mod time;
+pub mod units;
 
 pub use bytes::Text;
 pub use command::{Answer, Asked, Command, PauseTarget, Requester, StopHow};

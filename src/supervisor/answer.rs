@@ -7,9 +7,9 @@ use crate::clock;
 use crate::engine::JobState;
 use crate::exec::{self, Outputs};
 use crate::model::harmless::last_lines;
-use crate::model::limits::OUTPUT_PART_BYTES;
+use crate::model::limits::{OUTPUT_PART_BYTES, PAGE_ROWS};
 use crate::model::query::{
-    JobDetail, JobFilter, JobRow, OutputFrom, OutputPart, Query, Reply, Stream,
+    JobDetail, JobList, JobPage, JobRow, OutputFrom, OutputPart, Query, Reply, Stream,
 };
 use crate::model::report::CommandText;
 use crate::model::{AttemptId, JobNo, JobPlace, JobRef, Outcome, Slot, TaskIdx, Text};
@@ -17,8 +17,6 @@ use crate::plan::inputs::InputSet;
 use std::io::{Read, Seek, SeekFrom};
 use std::os::unix::ffi::OsStringExt;
 
-/// Rows that a page may have.
-const PAGE: u32 = 1000;
 /// Bytes that are looked at for the last line of an output.
 const TAIL_BYTES: u32 = 4096;
 /// Characters of a last line.
@@ -45,7 +43,11 @@ impl Supervisor {
                     snapshot: Box::new(snapshot),
                 })
             }
-            Query::Jobs { filter, offset, limit } => self.page(filter, *offset, *limit),
+            Query::Jobs { list, .. } if *list != JobList::default() => {
+                Err("lists cannot be filtered or sorted yet".to_owned())
+            }
+            Query::Jobs { offset, limit, .. } => Ok(Reply::Jobs(self.page(*offset, *limit))),
+            Query::Tasks { .. } => Err("tasks cannot be listed yet".to_owned()),
             Query::Job { job } => {
                 let detail = self.detail(self.resolve(job)?)?;
                 Ok(Reply::Job { job: Box::new(detail) })
@@ -95,35 +97,11 @@ impl Supervisor {
         lines
     }
 
-    fn page(&self, filter: &JobFilter, offset: u32, limit: u32) -> Result<Reply, String> {
-        let state = self.engine.state();
-        let wanted = |job: JobNo| {
-            let word = state_word(state.job_state(job).as_ref());
-            let group = match word {
-                "blocked" | "ready" | "backing_off" => "queued",
-                "running" => "running",
-                _ => "ended",
-            };
-            let of_task = || state.task_of(job).map(|(t, _)| self.task_name(t));
-            filter.state.as_deref().is_none_or(|s| s == word || s == group)
-                && filter.task.as_deref().is_none_or(|t| of_task() == Some(t))
-        };
-        let everything = *filter == JobFilter::default();
-        let total = state.counts().total;
-        if everything {
-            let page = (offset..total).take(limit.min(PAGE) as usize);
-            let rows = page.map(|i| self.row(JobNo(i + 1))).collect();
-            return Ok(Reply::Jobs { total, rows });
-        }
-        let mut n = 0;
-        let mut rows = Vec::new();
-        for job in (1..=total).map(JobNo).filter(|job| wanted(*job)) {
-            if n >= offset && rows.len() < limit.min(PAGE) as usize {
-                rows.push(self.row(job));
-            }
-            n += 1;
-        }
-        Ok(Reply::Jobs { total: n, rows })
+    fn page(&self, offset: u32, limit: u32) -> JobPage {
+        let total = self.engine.state().counts().total;
+        let page = (offset..total).take(limit.min(PAGE_ROWS) as usize);
+        let rows: Vec<JobRow> = page.map(|i| self.row(JobNo(i + 1))).collect();
+        JobPage { total, of: total, scanned: 0, cut_at: None, rows }
     }
 
     fn task_name(&self, task: TaskIdx) -> &str {
@@ -134,15 +112,16 @@ impl Supervisor {
         let state = self.engine.state();
         let (task, index) = state.task_of(job).unwrap_or((TaskIdx(0), 0));
         let record = self.ledger.get(job);
+        let label = format!("{}:{}", self.task_name(task), index + 1);
         JobRow {
-            job,
-            label: format!("{}:{}", self.task_name(task), index + 1),
             inputs: short(&self.inputs, task, index),
             state: state_word(state.job_state(job).as_ref()).to_owned(),
             attempts: record.map_or(0, |r| r.attempts),
+            started_at: record.and_then(|r| r.started_at),
             wall_ms: record
                 .and_then(super::ledger::Record::wall)
                 .map(|w| u64::try_from(w.as_millis()).unwrap_or(u64::MAX)),
+            ..JobRow::bare(job, task, index + 1, label)
         }
     }
 
@@ -165,7 +144,6 @@ impl Supervisor {
             CommandText::Argv(words) => words,
         };
         Ok(JobDetail {
-            row: self.row(job),
             command: words,
             workdir: Text(workdir(&self.prepared, inputs, place)?.into_os_string().into_vec()),
             inputs: inputs
@@ -173,8 +151,8 @@ impl Supervisor {
                 .into_iter()
                 .map(|(n, v)| (n, Text(v.into_owned())))
                 .collect(),
-            started_at: self.ledger.get(job).and_then(|r| r.started_at),
             why: self.why(job),
+            ..JobDetail::bare(self.row(job))
         })
     }
 
