@@ -11,6 +11,7 @@ mod words;
 use super::ids::{JobNo, PoolIdx, TaskIdx};
 use super::outcome::{Exit, Outcome};
 use super::snapshot::{RunInfo, WorkerState};
+use super::time::Wall;
 use regex::Regex;
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -57,6 +58,10 @@ pub struct JobFacts<'a> {
     pub exit: Option<Exit>,
     /// From the start of the first attempt to the end of the last, or to now.
     pub wall: Option<Duration>,
+    /// Start of the first attempt.
+    pub started_at: Option<Wall>,
+    /// End of the last attempt; `None` while it runs.
+    pub ended_at: Option<Wall>,
     /// CPU time of all attempts.
     pub cpu: Option<Duration>,
     pub max_rss_bytes: Option<u64>,

@@ -59,6 +59,8 @@ pub const KEPT_BYTES: u64 = 1 << 30;
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
 /// Jobs and tasks in one answer: their rows fit a frame and are made in a few milliseconds.
 pub const PAGE_ROWS: u32 = 1000;
+/// Characters of a job's inputs in a list: no screen is wider, and a page of them fits a frame.
+pub const ROW_INPUTS_CHARS: usize = 300;
 /// Jobs that a list has when it is sorted by something else than their number: nobody reads
 /// further, and a place for every job would have to be kept.
 pub const SORTED_JOBS: u32 = 10_000;

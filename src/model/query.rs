@@ -262,11 +262,13 @@ pub struct JobDetail {
     /// What the job's environment has besides the inherited one, in the order of setting: a
     /// later variable of the same name wins.
     pub env: Vec<EnvVar>,
+    /// The `env_file`s of its task. Variables of those that were not read yet are not in `env`.
+    pub env_files: Vec<Text>,
     /// Variables that it inherits from ganger.
     pub n_inherited_env: u32,
     /// Oldest first; at most [`super::limits::ATTEMPTS_KEPT`], the one that runs included.
     pub attempts: Vec<AttemptRow>,
-    /// Attempts of which nothing is kept any more: those between the first and `attempts`.
+    /// Attempts before those, of which nothing but sums is kept.
     pub n_attempts_dropped: u32,
     pub limits: Limits,
     /// By which means the limits of its last attempt were kept.
@@ -275,6 +277,9 @@ pub struct JobDetail {
     pub why: Vec<String>,
     /// What it takes from others at this moment.
     pub holds: Option<Holding>,
+    /// Its pool, and the workers' worth of it that an attempt takes.
+    pub pool: String,
+    pub weight: u32,
     pub needs: Vec<NeedRow>,
     /// Tasks that need this one.
     pub needed_by: Vec<String>,
@@ -290,6 +295,7 @@ impl JobDetail {
             workdir: Text::default(),
             inputs: Vec::new(),
             env: Vec::new(),
+            env_files: Vec::new(),
             n_inherited_env: 0,
             attempts: Vec::new(),
             n_attempts_dropped: 0,
@@ -297,6 +303,8 @@ impl JobDetail {
             limits_by: None,
             why: Vec::new(),
             holds: None,
+            pool: String::new(),
+            weight: 1,
             needs: Vec::new(),
             needed_by: Vec::new(),
         }
@@ -351,7 +359,6 @@ pub struct AttemptRow {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holding {
     pub slot: Slot,
-    pub pool: String,
     /// Workers' worth that it takes.
     pub weight: u32,
     pub pool_size: u32,

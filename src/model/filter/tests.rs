@@ -24,6 +24,8 @@ fn failed() -> JobFacts<'static> {
         attempts: 2,
         exit: Some(Exit::Code(2)),
         wall: Some(Duration::from_secs(90)),
+        started_at: Some(Wall(1_000_000)),
+        ended_at: Some(Wall(91_000_000)),
         cpu: Some(Duration::from_millis(1500)),
         max_rss_bytes: Some(200 << 20),
         output_bytes: Some(1000),
