@@ -50,6 +50,9 @@ fn what_cannot_be_meant_is_refused() {
         "logs 3 --stdout --stderr",
         "stop --now --drain",
         "completions tcsh",
+        "jobs --sort size",
+        "jobs --limit -1",
+        "job",
         "nonsense",
     ] {
         assert!(parse(line).is_err(), "`ganger {line}` was taken");
@@ -66,6 +69,10 @@ fn everything_of_the_reference_is_taken() {
         "schema",
         "ls --json --all",
         "status brave --json",
+        "jobs",
+        "jobs failed cpu>1 --sort cpu --reverse --limit 10 --json -r brave",
+        "job resize:3 --json -r brave",
+        "tasks brave --json",
         "scale 3 --pool io -r brave --now",
         "pause",
         "pause 3 :4 resize:5 -r brave",

@@ -171,8 +171,8 @@ pub struct JobRow {
     pub doing: Option<WorkerState>,
     /// It is paused: itself, or frozen while it runs.
     pub paused: bool,
-    /// How the leader of its last attempt ended: `exit 2`, `SIGSEGV`.
-    pub exit: Option<String>,
+    /// How the leader of its last attempt ended.
+    pub exit: Option<Exit>,
     /// Attempts that have begun.
     pub attempts: u32,
     /// Start of the first attempt.

@@ -227,6 +227,28 @@ fn errors_say_where_what_and_what_to_do() {
 }
 
 #[test]
+fn every_example_of_the_reference_is_read_and_every_word_is_there() {
+    let page = include_str!("../../../docs/filter.md");
+    let rows = page.lines().filter_map(|line| line.strip_prefix("| `"));
+    let examples: Vec<String> =
+        rows.filter_map(|row| row.split_once("` |")).map(|(text, _)| text.into()).collect();
+    assert!(examples.len() > 40, "only {} examples", examples.len());
+    for example in &examples {
+        let wanted = parsed(example);
+        assert!(!wanted.is_everything(), "{example}");
+    }
+    let inner = page.split('`').map(|piece| piece.replace("\\|", "|"));
+    let pieces: std::collections::HashSet<String> = inner.collect();
+    for (word, _, _) in WORDS {
+        assert!(pieces.contains(word), "docs/filter.md does not tell of `{word}`");
+    }
+    for (field, _, _) in FIELDS {
+        let told = examples.iter().any(|e| e.starts_with(field));
+        assert!(told, "docs/filter.md does not tell of `{field}`");
+    }
+}
+
+#[test]
 fn whole_tasks_are_passed_over_where_the_filter_allows() {
     for (text, looks_at) in [
         ("task=resize failed", vec![1]),

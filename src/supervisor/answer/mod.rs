@@ -49,7 +49,7 @@ impl Supervisor {
 
     /// Works one slice on a list that somebody waits for.
     pub(super) fn scan_on(&mut self) {
-        let Some(mut waiting) = self.scans.next() else { return };
+        let Some(mut waiting) = self.scans.take_next() else { return };
         let view = self.view();
         match waiting.scan.step(&view) {
             None => self.scans.put_back(waiting),

@@ -46,7 +46,7 @@ impl Scans {
     }
 
     /// Takes out the one that has waited longest for its slice.
-    pub fn next(&mut self) -> Option<Waiting> {
+    pub fn take_next(&mut self) -> Option<Waiting> {
         self.waiting.pop_front()
     }
 

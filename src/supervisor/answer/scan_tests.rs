@@ -245,14 +245,15 @@ fn rows_say_what_is_known_and_nothing_else() {
     let said: Vec<_> = page
         .rows
         .iter()
-        .map(|r| (r.label.as_str(), r.state.as_str(), r.exit.as_deref(), r.attempts))
+        .map(|r| (r.label.as_str(), r.state.as_str(), r.exit.map(Exit::words), r.attempts))
         .collect();
+    let words = |text: &str| Some(text.to_owned());
     assert_eq!(
         said,
         [
-            ("first:1", "succeeded", Some("exit 0"), 1),
-            ("first:2", "failed", Some("exit 3"), 1),
-            ("first:3", "signaled", Some("SIGSEGV"), 1),
+            ("first:1", "succeeded", words("exit 0"), 1),
+            ("first:2", "failed", words("exit 3"), 1),
+            ("first:3", "signaled", words("SIGSEGV"), 1),
             ("first:4", "running", None, 1),
             ("first:5", "running", None, 1),
             ("first:6", "running", None, 1),
@@ -292,10 +293,10 @@ fn clients_take_turns_and_a_newer_question_takes_the_place_of_an_older() {
     assert_eq!(scans.add(1, 10, scan()), None);
     assert_eq!(scans.add(2, 20, scan()), None);
     assert_eq!(scans.add(1, 11, scan()), Some(10));
-    let first = scans.next().unwrap();
+    let first = scans.take_next().unwrap();
     assert_eq!((first.client, first.id), (1, 11));
     scans.put_back(first);
-    assert_eq!(scans.next().map(|w| w.id), Some(20));
+    assert_eq!(scans.take_next().map(|w| w.id), Some(20));
     scans.leave(1);
     assert!(scans.is_empty());
 }

@@ -4,7 +4,7 @@ use crate::engine::{JobState, State};
 use crate::model::filter::{JobFacts, JobTexts, Standing};
 use crate::model::limits::ROW_INPUTS_CHARS;
 use crate::model::query::JobRow;
-use crate::model::{Exit, JobNo, Now, TaskIdx, Usage, WorkerState, signal_name};
+use crate::model::{JobNo, Now, TaskIdx, Usage, WorkerState};
 use crate::plan::inputs::InputSet;
 use crate::supervisor::ledger::{Ledger, Record, since};
 use crate::supervisor::publish::{short, worker_state};
@@ -103,7 +103,7 @@ impl View<'_> {
                 _ => None,
             },
             paused,
-            exit: record.and_then(|r| r.last.exit).map(exit_words),
+            exit: record.and_then(|r| r.last.exit),
             attempts: record.map_or(0, |r| r.attempts),
             started_at: record.map(Record::started_at),
             ended_at: record.and_then(|r| r.last.ended_at()),
@@ -148,14 +148,6 @@ fn cut(mut inputs: String) -> String {
         inputs.push('…');
     }
     inputs
-}
-
-/// How a process ended, in a word or two.
-fn exit_words(exit: Exit) -> String {
-    match exit {
-        Exit::Code(code) => format!("exit {code}"),
-        Exit::Signal(signal) => signal_name(signal),
-    }
 }
 
 pub fn millis(d: Duration) -> u64 {
