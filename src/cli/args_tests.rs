@@ -96,7 +96,8 @@ fn the_docs_mention_every_verb_and_every_flag() {
     let docs = include_str!("../../docs/cli.md");
     for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = verb.get_name();
-        let start = docs.find(&format!("\n## `ganger {name}")).unwrap_or_else(|| panic!("{name}"));
+        let heads = [' ', '`'].map(|after| docs.find(&format!("\n## `ganger {name}{after}")));
+        let start = heads.into_iter().flatten().min().unwrap_or_else(|| panic!("{name}"));
         let section = docs[start + 4..].split("\n## ").next().unwrap_or_default();
         for arg in verb.get_arguments().filter(|arg| arg.get_id() != "help") {
             let shown = match arg.get_long() {
