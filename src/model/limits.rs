@@ -73,7 +73,8 @@ pub const SCAN_SLICE_BYTES: usize = 256 << 10;
 pub const ATTEMPTS_KEPT: usize = 10;
 /// Letters of a filter: a person types no more, and reading it takes no time.
 pub const FILTER_BYTES: usize = 4096;
-/// Bytes that a regular expression of a filter may take once compiled.
-pub const FILTER_REGEX_BYTES: usize = 1 << 20;
+/// Bytes that a regular expression of a filter may take once compiled: making the largest takes
+/// a few milliseconds of the supervisor.
+pub const FILTER_REGEX_BYTES: usize = 512 << 10;
 /// Parentheses and negations of a filter within each other: each costs stack.
 pub const FILTER_DEPTH: usize = 32;
