@@ -185,7 +185,7 @@ pub struct JobRow {
     pub cpu_ms: Option<u64>,
     /// Peak of all attempts, also of the one that runs as far as the probe saw it.
     pub max_rss_bytes: Option<u64>,
-    /// Bytes of the last attempt that ended.
+    /// Bytes of the last attempt; `None` while it runs.
     pub stdout_bytes: Option<u64>,
     pub stderr_bytes: Option<u64>,
 }
@@ -237,7 +237,7 @@ pub struct TaskRow {
     pub eta_ms: Option<u64>,
 }
 
-/// How long attempts took. Percentiles are exact to 4 percent, upwards.
+/// How long attempts took. Percentiles are exact to 4 percent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Durations {
     /// Attempts that were counted.

@@ -174,11 +174,13 @@ impl Record {
         e.swept += last.swept;
         e.means = last.means.or(e.means);
         e.any_ran |= last.exit.is_some();
-        e.kept.push_back(last);
         // The last one is kept besides.
-        if e.kept.len() == ATTEMPTS_KEPT {
+        if e.kept.len() + 1 == ATTEMPTS_KEPT {
             e.kept.pop_front();
         }
+        // Most jobs that are tried again are so once: no room in advance.
+        e.kept.reserve_exact(1);
+        e.kept.push_back(last);
     }
 }
 

@@ -67,6 +67,7 @@ fn attempts_add_up_and_the_last_one_stands_out() {
     assert_eq!(usage.cpu_user, Duration::from_millis(70));
     assert_eq!((usage.max_rss_bytes, usage.stdout_bytes), (Some(500), Some(2)));
     assert_eq!(record.swept(), 2);
+    assert_eq!(record.earlier.as_ref().unwrap().kept.capacity(), 1);
     let kept: Vec<_> = record.kept().map(|(n, a)| (n, a.wall().unwrap().as_millis())).collect();
     assert_eq!(kept, [(1, 100), (2, 300)]);
 
@@ -86,6 +87,8 @@ fn of_many_attempts_the_newest_are_kept_and_the_sums_hold() {
     let kept: Vec<u32> = record.kept().map(|(n, _)| n).collect();
     assert_eq!(kept, (991..=1000).collect::<Vec<_>>());
     assert_eq!(record.usage().unwrap().cpu_user, Duration::from_secs(1));
+    let room = record.earlier.as_ref().unwrap().kept.capacity();
+    assert!(room < ATTEMPTS_KEPT, "room for {room}");
     assert_eq!((record.swept(), record.started_at()), (1000, at(10).wall));
 }
 
