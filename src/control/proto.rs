@@ -5,7 +5,7 @@ use crate::model::{Answer, Command, Event, RunInfo, Snapshot, Text};
 use serde::{Deserialize, Serialize};
 
 /// Goes up with every change that an older client or supervisor would misread.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Who the client is to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

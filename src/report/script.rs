@@ -201,21 +201,8 @@ pub(super) fn at(s: u64) -> Now {
 }
 
 fn detail(job: JobNo) -> JobDetail {
-    JobDetail {
-        row: JobRow {
-            job,
-            label: String::new(),
-            inputs: format!("input-{}", job.0),
-            state: "ended".into(),
-            attempts: 1,
-            wall_ms: None,
-        },
-        command: Vec::new(),
-        workdir: Text::default(),
-        inputs: Vec::new(),
-        started_at: None,
-        why: Vec::new(),
-    }
+    let row = JobRow::bare(job, TaskIdx(0), 1, String::new());
+    JobDetail::bare(JobRow { inputs: format!("input-{}", job.0), ..row })
 }
 
 /// Streams into files, and how to read them back.

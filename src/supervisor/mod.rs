@@ -21,12 +21,12 @@ use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
-use crate::model::query::Reply;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, WatchList};
+use answer::Scans;
 use launch::Launcher;
 use ledger::Ledger;
 use prepare::{Expanded, Prepared};
@@ -127,6 +127,7 @@ struct Supervisor {
     clients: Clients,
     ledger: Ledger,
     publisher: Publisher,
+    scans: Scans,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -256,6 +257,7 @@ fn start(
         clients,
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        scans: Scans::default(),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -359,8 +361,11 @@ impl Supervisor {
                     }
                 }
                 () = due => {}
+                // Lets those who read and write sockets have their turn between two slices.
+                () = tokio::task::yield_now(), if !self.scans.is_empty() => {}
             }
             self.look_at_the_clock();
+            self.scan_on();
         }
     }
 
@@ -419,6 +424,7 @@ impl Supervisor {
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
             Message::FrontGone => {
+                self.scans.leave(IN_PROCESS);
                 self.clients.leave(IN_PROCESS);
                 self.lose_owner();
             }
@@ -540,6 +546,7 @@ impl Supervisor {
                 self.clients.join(client, role, lines);
             }
             FromClient::Left { client } => {
+                self.scans.leave(client);
                 if self.clients.leave(client) == Some(Role::Owner) {
                     self.lose_owner();
                 }
@@ -577,10 +584,7 @@ impl Supervisor {
                 };
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
-            ToServer::Query { id, query } => {
-                let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
-                self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
-            }
+            ToServer::Query { id, query } => self.answer_to(client, id, &query),
             ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
                 self.screen_signalled(signal);
             }

@@ -254,7 +254,8 @@ impl Publisher {
     }
 }
 
-fn worker_state(a: &Attempt) -> WorkerState {
+/// What the worker of a running attempt does.
+pub fn worker_state(a: &Attempt) -> WorkerState {
     if a.stopping().is_some() {
         WorkerState::Stopping
     } else if a.is_frozen() {

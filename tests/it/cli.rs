@@ -14,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A home of its own for runs, and a folder for files of jobs.
-struct Home {
+pub(crate) struct Home {
     dir: tempfile::TempDir,
 }
 
 impl Home {
-    fn new() -> Home {
+    pub(crate) fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("runtime")).unwrap();
         Home { dir }
@@ -29,7 +29,7 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
@@ -52,18 +52,18 @@ impl Home {
     }
 
     /// Runs a verb that must succeed; returns what it printed.
-    fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let output = self.output(words);
         assert!(output.status.success(), "ganger {words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         serde_json::from_str(&self.ok(words)).unwrap()
     }
 
     /// Runs a verb that must fail with this code; returns what it said.
-    fn fails(&self, code: i32, words: &[&str]) -> String {
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) -> String {
         let output = self.output(words);
         assert_eq!(output.status.code(), Some(code), "ganger {words:?}: {output:?}");
         let text = String::from_utf8(output.stderr).unwrap();
@@ -71,7 +71,7 @@ impl Home {
         text
     }
 
-    fn start(&self, text: &str, more: &[&str]) -> Live {
+    pub(crate) fn start(&self, text: &str, more: &[&str]) -> Live {
         let file = self.file("tasks.yaml", text);
         let mut words = vec!["run", file.to_str().unwrap(), "--json"];
         words.extend(more);
@@ -83,7 +83,7 @@ impl Home {
 }
 
 /// A run that is under way.
-struct Live {
+pub(crate) struct Live {
     child: Child,
     events: BufReader<ChildStdout>,
 }
@@ -101,7 +101,7 @@ impl Drop for Live {
 
 impl Live {
     /// Reads events up to one that fits.
-    fn wait_for(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
@@ -114,7 +114,7 @@ impl Live {
         }
     }
 
-    fn started(&mut self, job: u32) -> Value {
+    pub(crate) fn started(&mut self, job: u32) -> Value {
         self.wait_for("attempt_started", |event| event["job"] == job)
     }
 
@@ -125,7 +125,7 @@ impl Live {
     }
 
     /// Waits for the end; returns the exit code.
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         let mut rest = String::new();
         self.events.read_to_string(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
@@ -605,7 +605,7 @@ fn process_state(pid: i64) -> Option<char> {
 }
 
 /// Looks until something is so: for what the kernel does and nobody reports.
-fn wait_until(is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let (_never, nothing) = std::sync::mpsc::channel::<()>();
     for _ in 0..1200 {
         if is_so() {
