@@ -245,13 +245,13 @@ fn jobs_are_paused_and_go_on() {
     let pid = run.started(1)["pid"].as_i64().unwrap();
     home.ok(&["pause", ":1"]);
     run.wait_for("paused", |event| event["target"] == "job" && event["label"] == "a:1");
-    wait_until(|| process_state(pid) == Some('T'));
+    wait_until(|| stands_still(pid));
     home.ok(&["pause"]);
     run.wait_for("paused", |event| event["target"] == "run");
     assert_eq!(home.json(&["ls", "--json"])[0]["state"], "paused");
     home.ok(&["continue"]);
     home.ok(&["continue", "a:1"]);
-    wait_until(|| process_state(pid) != Some('T'));
+    wait_until(|| !stands_still(pid));
     home.ok(&["pause", "--pool", "io"]);
     home.ok(&["continue", "--pool", "io"]);
     go(&home);
@@ -278,7 +278,6 @@ fn a_job_is_killed_explained_and_retried() {
     let ended = run.wait_for("attempt_ended", |event| event["job"] == 1);
     assert_eq!(ended["signal"], "SIGTERM");
     assert_eq!(ended["reason"], "kill");
-    run.started(3);
     home.ok(&["retry", "1"]);
     go(&home);
     let again = run.wait_for("attempt_started", |event| event["job"] == 1);
@@ -602,6 +601,12 @@ fn completions_and_the_manual_are_printed_without_hidden_verbs() {
 fn process_state(pid: i64) -> Option<char> {
     let stat = fs::read_to_string(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
     stat[stat.rfind(')')? + 2..].chars().next()
+}
+
+/// Whether a shell is stopped. One that was caught between vfork and exec waits for its stopped
+/// child (`D`).
+fn stands_still(pid: i64) -> bool {
+    matches!(process_state(pid), Some('T' | 'D'))
 }
 
 /// Looks until something is so: for what the kernel does and nobody reports.
