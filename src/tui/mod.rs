@@ -5,7 +5,9 @@
 //! anything, [`draw`] paints the model, [`terminal`] owns the terminal.
 
 mod acts;
+pub mod background;
 pub mod canvas;
+pub mod config;
 pub mod draw;
 mod events;
 pub mod format;
@@ -13,12 +15,14 @@ pub mod glyphs;
 pub mod graph;
 pub mod history;
 pub mod keymap;
+pub mod keys;
 pub mod layout;
 pub mod model;
 pub mod output;
 pub mod panels;
 pub mod popups;
 pub mod sanitize;
+pub mod settings;
 pub mod terminal;
 pub mod theme;
 pub mod update;
