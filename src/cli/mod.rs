@@ -14,6 +14,7 @@ pub mod screen;
 pub mod status;
 pub mod steer;
 pub mod texts;
+pub mod themes;
 pub mod why;
 
 use args::{Cli, Verb};
@@ -70,6 +71,7 @@ fn dispatch(verb: &Verb) -> Result<i32, Failure> {
         Verb::Stop(args) => steer::stop(args),
         Verb::Logs(args) => logs::logs(args),
         Verb::Why(args) => why::why(args),
+        Verb::Themes(args) => themes::themes(args),
         Verb::Completions { shell } => texts::completions(*shell),
         Verb::Man => texts::man(),
         Verb::Supervise { id } => run::supervise_detached(id),

@@ -2,6 +2,7 @@
 
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Popup, Source};
 use super::output::{Ask, Streams};
+use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use super::{format, panels};
@@ -33,7 +34,8 @@ pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
-fn say(model: &mut Model, kind: FeedbackKind, text: String) {
+/// Says something on the bottom line.
+pub fn say(model: &mut Model, kind: FeedbackKind, text: String) {
     model.feedback = Some(Feedback { text, kind, at: model.now.mono });
 }
 
@@ -237,10 +239,13 @@ pub fn next_streams(model: &mut Model) {
     };
 }
 
-/// Puts on the next theme.
-pub fn next_theme(model: &mut Model) {
-    let theme = &model.look.theme;
-    let next = Theme::named(theme.next_name(), theme.depth);
-    say(model, FeedbackKind::Done, format!("theme {}", next.name));
-    model.look.theme = next;
+/// Puts a theme on.
+pub fn put_on(model: &mut Model, theme: Result<Theme, Warning>) {
+    match theme {
+        Ok(theme) => {
+            say(model, FeedbackKind::Done, format!("theme {}", theme.name));
+            model.look.theme = theme;
+        }
+        Err(warning) => say(model, FeedbackKind::Refused, warning.to_string()),
+    }
 }

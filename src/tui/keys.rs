@@ -266,9 +266,9 @@ mod tests {
         let keys = |text: &str| text.split_whitespace().map(key).collect::<Vec<_>>();
         let chosen = chosen.iter().map(|(a, k)| ((*a).to_owned(), keys(k))).collect();
         let (bound, clashes) = bind(&table, &chosen);
-        let shown = bound.iter().map(|keys| {
-            keys.iter().map(KeyPress::to_string).collect::<Vec<_>>().join(" ")
-        });
+        let shown = bound
+            .iter()
+            .map(|keys| keys.iter().map(KeyPress::to_string).collect::<Vec<_>>().join(" "));
         (shown.collect(), clashes.into_iter().map(|c| c.what).collect())
     }
 

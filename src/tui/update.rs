@@ -4,6 +4,8 @@ use super::acts;
 use super::keymap::{Act, act_of};
 use super::model::{Bye, Feedback, FeedbackKind, Model, Pending, Popup, Source};
 use super::panels;
+use super::settings::Warning;
+use super::theme::Theme;
 use super::{Ended, popups};
 use crate::control::client::ClientError;
 use crate::control::proto::{ToClient, ToServer};
@@ -17,6 +19,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Msg {
     Key(KeyEvent),
+    /// Another theme is on, or a theme that was saved is broken.
+    Theme(Result<Theme, Warning>),
     /// The terminal has this size now.
     Resize(Rect),
     Server(Box<ToClient>),
@@ -39,6 +43,7 @@ pub enum Action {
     DrawSoon,
     /// Draw everything anew: the terminal may have lost it.
     DrawAll,
+    NextTheme,
     Suspend,
     Leave(Ended),
 }
@@ -58,6 +63,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
             on_key(model, key, &mut actions);
             actions.push(Action::DrawNow);
         }
+        Msg::Theme(theme) => acts::put_on(model, theme),
         Msg::Resize(size) => {
             model.size = size;
             actions.push(Action::DrawNow);
@@ -230,7 +236,7 @@ fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Action>
         Act::Retry => acts::retry(model, actions),
         Act::Follow => follow(model),
         Act::Streams => acts::next_streams(model),
-        Act::Theme => acts::next_theme(model),
+        Act::Theme => actions.push(Action::NextTheme),
         Act::Help => model.popup = Some(Popup::Help { top: 0 }),
         Act::Quit if model.has_ended() => leave_ended(model, actions),
         Act::Quit => model.popup = Some(Popup::Quit { choice: 0 }),

@@ -218,9 +218,9 @@ mod tests {
         let sea = Some(Color::Rgb(1, 2, 3));
         assert_eq!(mine.roles[Role::Dim as usize].fg, sea);
         assert_eq!(mine.roles[Role::Text as usize], dark.roles[Role::Text as usize]);
-        let follows = ROLES.iter().any(|info| {
-            info.like == Some(Role::Dim) && mine.roles[info.role as usize].fg == sea
-        });
+        let follows = ROLES
+            .iter()
+            .any(|info| info.like == Some(Role::Dim) && mine.roles[info.role as usize].fg == sea);
         assert!(follows, "no role of `dark` looks like `dim`");
     }
 

@@ -35,7 +35,7 @@ roles! {
     Strong "strong" = Text: "what is read first: names, numbers that matter",
     Dim "dim": "what is read last: units, explanations, past things",
     Heading "heading" = Dim: "heads of columns",
-    Stripe "stripe" = Screen: "every other row of a long table",
+    Stripe "stripe": "every other row of a long table",
     Select "select": "the selected row in the panel that has the keys",
     SelectBlur "select_blur" = Select: "the selected row in other panels",
     Tag "tag" = Strong: "the mark of a tagged row",

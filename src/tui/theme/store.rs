@@ -90,7 +90,7 @@ impl ThemeStore {
     }
 
     /// Puts the next theme on and returns it; broken ones are passed over.
-    pub fn next(&mut self) -> Theme {
+    pub fn turn(&mut self) -> Theme {
         let names = self.names();
         let at = names.iter().position(|name| *name == self.name).unwrap_or(0);
         let others = names.iter().cycle().skip(at + 1).take(names.len());
@@ -212,7 +212,7 @@ mod tests {
         for name in ["sea", "dark"] {
             assert_eq!(good(&store.choose(name).unwrap()), Some(Color::Rgb(1, 2, 3)), "{name}");
         }
-        assert_eq!(store.next().name, THEMES[1].0);
+        assert_eq!(store.turn().name, THEMES[1].0);
     }
 
     #[test]
@@ -229,7 +229,8 @@ mod tests {
 
     #[test]
     fn an_unknown_name_gets_a_hint_and_a_path_is_no_name() {
-        let mut store = Home::with(&[]).store(Depth::True, Background::Unknown);
+        let home = Home::with(&[]);
+        let mut store = home.store(Depth::True, Background::Unknown);
         let warning = store.choose("solarised").unwrap_err().to_string();
         assert!(warning.contains("did you mean `solarized`?"), "{warning}");
         for name in ["", "../themes/sea", ".", "/etc/x"] {
@@ -263,14 +264,15 @@ mod tests {
         let home = Home::with(&[("broken", "rolls: 1"), ("sea", SEA)]);
         let mut store = home.store(Depth::True, Background::Unknown);
         store.choose(MONO).unwrap();
-        assert_eq!([store.next().name, store.next().name], ["sea", THEMES[0].0]);
+        assert_eq!([store.turn().name, store.turn().name], ["sea", THEMES[0].0]);
     }
 
     #[test]
     fn without_colours_every_theme_is_without_them_and_keeps_its_name() {
-        let mut store = Home::with(&[("sea", SEA)]).store(Depth::None, Background::Unknown);
+        let home = Home::with(&[("sea", SEA)]);
+        let mut store = home.store(Depth::None, Background::Unknown);
         let theme = store.choose("sea").unwrap();
         assert_eq!((theme.name.as_str(), good(&theme)), ("sea", None));
-        assert_eq!(store.next().name, THEMES[0].0);
+        assert_eq!(store.turn().name, THEMES[0].0);
     }
 }

@@ -28,16 +28,8 @@ const EYES: [(&str, [[f32; 3]; 3]); 3] = [
 ];
 
 const PALETTES: [&str; 4] = ["gruvbox", "nord", "solarized", "catppuccin"];
-const COLOURED: [&str; 8] = [
-    "dark",
-    "light",
-    "contrast",
-    "colorblind",
-    "gruvbox",
-    "nord",
-    "solarized",
-    "catppuccin",
-];
+const COLOURED: [&str; 8] =
+    ["dark", "light", "contrast", "colorblind", "gruvbox", "nord", "solarized", "catppuccin"];
 
 /// Roles side by side on the screen, by their text.
 const TEXTS: &[(Role, Role)] = &[
