@@ -70,6 +70,8 @@ impl Look {
 /// # Errors
 /// In words, when it is none of these.
 pub fn parse_color(text: &str, palette: &Palette) -> Result<Color, String> {
+    // In `on "#303848"` the quotes are a part of a YAML text that does not begin with them.
+    let text = text.trim_matches(['"', '\'']);
     if let Some(hex) = text.strip_prefix('#') {
         let digits = hex.len() == 6 && hex.bytes().all(|b| b.is_ascii_hexdigit());
         let n = u32::from_str_radix(hex, 16).ok().filter(|_| digits);
@@ -175,6 +177,8 @@ mod tests {
         assert_eq!(look.fg, Some(Color::Rgb(1, 2, 3)));
         assert_eq!(look.bg, Some(Color::Rgb(255, 255, 255)));
         assert_eq!(look.marks, Modifier::BOLD | Modifier::UNDERLINED);
+        let quoted = Look::parse("on \"#303848\"", &palette).unwrap();
+        assert_eq!(quoted.bg, Some(Color::Rgb(0x30, 0x38, 0x48)));
         assert_eq!(Look::parse("", &palette).unwrap(), Look::default());
         for (wrong, says) in [
             ("sae", "did you mean `sea`"),

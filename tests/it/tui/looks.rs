@@ -9,7 +9,7 @@ use std::path::Path;
 use std::process::{Command, Output};
 use tempfile::TempDir;
 
-const TASKS: &str = "tasks: {a: {run: 'echo hello; sleep 600'}}\n";
+const TASKS: &str = "tasks: [{name: a, run: 'echo hello; sleep 600'}]\n";
 
 /// A folder with a task file and a person's settings.
 struct Home(TempDir);
@@ -77,7 +77,8 @@ fn themes_are_listed_as_plain_text_when_piped() {
 
 #[test]
 fn a_theme_is_shown_with_every_role() {
-    let (code, out, _) = Home::new().output(&["themes", "nord"]);
+    let home = Home::new();
+    let (code, out, _) = home.output(&["themes", "nord"]);
     assert_eq!(code, 0);
     for info in ROLES {
         assert!(out.split_whitespace().any(|w| w == info.name), "{} is not there", info.name);
@@ -98,7 +99,8 @@ fn a_theme_that_is_not_there_is_said_before_anything_runs() {
 
 #[test]
 fn on_a_terminal_themes_are_drawn_in_their_colours() {
-    let mut pty = Pty::start(&mut Home::new().command(&["themes", "nord"]), 100, 60);
+    let home = Home::new();
+    let mut pty = Pty::start(&mut home.command(&["themes", "nord"]), 100, 60);
     assert_eq!(pty.exit_code(), 0);
     pty.settle();
     assert_eq!(pty.background(0, 0), ground(&Theme::named("nord", Depth::Ansi256)));
@@ -108,7 +110,8 @@ fn on_a_terminal_themes_are_drawn_in_their_colours() {
 #[test]
 fn the_screen_is_light_on_a_light_terminal_and_keys_typed_meanwhile_count() {
     for (answer, theme) in [("ffff/ffff/ffff", "light"), ("1414/1616/1d1d", "dark")] {
-        let mut pty = Home::new().run(&[]);
+        let home = Home::new();
+        let mut pty = home.run(&[]);
         pty.send(&format!("?\x1b]11;rgb:{answer}\x1b\\\x1b[?6c"));
         pty.wait_for("this help");
         assert_eq!(pty.background(0, 0), ground(&Theme::named(theme, Depth::Ansi256)), "{theme}");
@@ -139,7 +142,7 @@ fn a_broken_configuration_is_said_and_the_rest_of_it_counts() {
     let home = Home::new();
     home.write("ganger/config.yaml", "them: x\ntheme: gruvbox\n");
     let pty = home.run(&["--glyphs", "ascii"]);
-    pty.wait_for("no such setting");
+    pty.wait("both", |text| text.contains("hello") && text.contains("no such setting"));
     assert_eq!(pty.background(0, 0), ground(&Theme::named("gruvbox", Depth::Ansi256)));
     assert!(pty.text().is_ascii(), "{}", pty.text());
     leave(pty);
