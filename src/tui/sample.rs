@@ -99,7 +99,9 @@ fn titled<'a>(
 ) -> Canvas<'a> {
     let digit = canvas.glyphs().digits[number % 10];
     canvas.frame(border);
-    let x = canvas.put(2, 0, &format!(" {digit}"), Role::Key);
+    // A superscript leans on its word, a digit stands for itself.
+    let gap = if digit.is_ascii() { " " } else { "" };
+    let x = canvas.put(2, 0, &format!(" {digit}{gap}"), Role::Key);
     canvas.put(x, 0, &format!("{title} "), text);
     let (width, height) = (canvas.width(), canvas.height());
     canvas.part(1, 1, width.saturating_sub(2), height.saturating_sub(2))
