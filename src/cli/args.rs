@@ -3,6 +3,7 @@
 use crate::model::query::JobSort;
 use crate::model::{JobRef, signal_number};
 use crate::report::OutputMode;
+use crate::tui::glyphs::GlyphSet;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, Parser, Subcommand};
 use std::ffi::OsString;
@@ -52,6 +53,8 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Say why a job is not running, or what it is doing
     Why(WhyArgs),
+    /// List the colour themes of the screen
+    Themes(ThemesArgs),
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -95,9 +98,18 @@ pub struct RunArgs {
     /// Leave the screen as soon as the run has ended
     #[arg(long)]
     pub no_hold: bool,
-    /// Colours of the screen
+    /// Colours of the screen; `ganger themes` lists them
     #[arg(long, value_name = "NAME")]
     pub theme: Option<String>,
+    /// Shapes of the screen: auto, braille, block or ascii
+    #[arg(long, value_name = "SET", value_parser = glyph_set())]
+    pub glyphs: Option<Glyphs>,
+}
+
+#[derive(Debug, Args)]
+pub struct ThemesArgs {
+    /// Show one theme with every role
+    pub name: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -267,6 +279,19 @@ pub struct WhyArgs {
     pub job: String,
     #[command(flatten)]
     pub on: RunChoice,
+}
+
+/// Which shapes the screen is drawn with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glyphs {
+    /// By locale and terminal.
+    Auto,
+    Set(GlyphSet),
+}
+
+fn glyph_set() -> impl TypedValueParser<Value = Glyphs> {
+    PossibleValuesParser::new(["auto", "braille", "block", "ascii"])
+        .map(|word| GlyphSet::parse(&word).map_or(Glyphs::Auto, Glyphs::Set))
 }
 
 /// What follows `scale`.

@@ -49,6 +49,7 @@ fn what_cannot_be_meant_is_refused() {
         "logs",
         "logs 3 --stdout --stderr",
         "stop --now --drain",
+        "run f --glyphs fancy",
         "completions tcsh",
         "jobs --sort size",
         "jobs --limit -1",
@@ -84,6 +85,9 @@ fn everything_of_the_reference_is_taken() {
         "stop --drain",
         "logs :17#2 -f --stderr",
         "why :17 -r brave",
+        "run f --theme nord --glyphs block",
+        "themes",
+        "themes nord",
         "completions bash",
         "man",
     ] {

@@ -17,6 +17,7 @@ pub mod status;
 pub mod steer;
 pub mod tasks;
 pub mod texts;
+pub mod themes;
 pub mod why;
 
 use args::{Cli, Verb};
@@ -80,6 +81,7 @@ fn dispatch(verb: &Verb) -> Result<i32, Failure> {
         Verb::Stop(args) => steer::stop(args),
         Verb::Logs(args) => logs::logs(args),
         Verb::Why(args) => why::why(args),
+        Verb::Themes(args) => themes::themes(args),
         Verb::Completions { shell } => texts::completions(*shell),
         Verb::Man => texts::man(),
         Verb::Supervise { id } => run::supervise_detached(id),

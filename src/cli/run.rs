@@ -11,7 +11,7 @@ use crate::plan::inputs::Source;
 use crate::report::{self, PlainOptions};
 use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
 use crate::supervisor::{Front, Setup, supervise};
-use crate::tui;
+use crate::tui::{self, config::Config};
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufRead, BufReader, IsTerminal, Read, Write};
@@ -59,16 +59,16 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     if let Some(target) = &target {
         target.check().map_err(|e| Failure::usage(e.to_string(), e.hint.clone()))?;
     }
+    let look = if wants_screen(args) { Some(super::themes::chosen(args)?) } else { None };
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
     let runs = RunsDir::from_env()?;
     let folder = runs.create(&prepared.plan.name, &request.file)?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;
     let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
-    if wants_screen(args) {
-        with_screen(args, request, &folder, target.as_ref())
-    } else {
-        headless(args, &text, request, folder, target)
+    match look {
+        Some(look) => with_screen(args, look, request, &folder, target.as_ref()),
+        None => headless(args, &text, request, folder, target),
     }
 }
 
@@ -246,6 +246,7 @@ fn headless(
 /// Runs in a process of its own, which a broken screen cannot hurt, and shows it.
 fn with_screen(
     args: &RunArgs,
+    (config, warnings): (Config, Vec<String>),
     request: Request,
     folder: &RunFolder,
     target: Option<&ReportTarget>,
@@ -257,7 +258,7 @@ fn with_screen(
     let mut supervisor = start_supervisor(folder)?;
     let connected =
         client::connect(&folder.socket, Role::Owner).map_err(|e| Failure::own(e.to_string()))?;
-    let options = tui::TuiOptions { hold_at_end: !args.no_hold, theme: args.theme.clone() };
+    let options = tui::TuiOptions { hold_at_end: !args.no_hold, config, warnings };
     let ended = tui::run(connected, options);
     super::screen::after(ended, &mut supervisor, folder, target)
 }

@@ -1,10 +1,10 @@
 //! What a person can do to a run from this screen: each act as a message and a word about it.
 
 use super::format;
-use super::glyphs::{GlyphSet, Glyphs};
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
 use super::output::{Ask, Streams};
 use super::panels::PANELS;
+use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use crate::control::proto::ToServer;
@@ -35,13 +35,9 @@ pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
-fn say(model: &mut Model, kind: FeedbackKind, text: String) {
+/// Says something on the bottom line.
+pub fn say(model: &mut Model, kind: FeedbackKind, text: String) {
     model.feedback = Some(Feedback { text, kind, at: model.now.mono });
-}
-
-/// Says what was done to this screen.
-pub fn done(model: &mut Model, what: String) {
-    say(model, FeedbackKind::Done, what);
 }
 
 /// Says why an act cannot be done.
@@ -320,23 +316,22 @@ pub fn next_streams(model: &mut Model) {
     };
 }
 
-/// Puts on the next theme.
-pub fn next_theme(model: &mut Model) {
-    let theme = &model.look.theme;
-    let next = Theme::named(theme.next_name(), theme.depth);
-    say(model, FeedbackKind::Done, format!("theme {}", next.name));
-    model.look.theme = next;
+/// Puts a theme on.
+pub fn put_on(model: &mut Model, theme: Result<Theme, Warning>) {
+    match theme {
+        Ok(theme) => {
+            say(model, FeedbackKind::Done, format!("theme {}", theme.name));
+            model.look.theme = theme;
+        }
+        Err(warning) => say(model, FeedbackKind::Refused, warning.to_string()),
+    }
 }
 
 /// Draws with the next set of shapes.
 pub fn next_glyphs(model: &mut Model) {
-    let (set, name) = match model.look.glyphs.set {
-        GlyphSet::Braille => (GlyphSet::Block, "blocks"),
-        GlyphSet::Block => (GlyphSet::Ascii, "ASCII"),
-        GlyphSet::Ascii => (GlyphSet::Braille, "braille"),
-    };
+    model.look.glyphs = model.look.glyphs.next();
+    let name = model.look.glyphs.set.name();
     say(model, FeedbackKind::Done, format!("shapes: {name}"));
-    model.look.glyphs = Glyphs::of(set);
 }
 
 /// Does what the palette's acts with words say.
@@ -352,13 +347,7 @@ pub fn in_words(
     match name {
         "scale" => scale_in_words(model, words, actions),
         "theme" => {
-            let names = super::theme::THEMES.iter().map(|(name, _)| *name);
-            if !names.clone().any(|n| n == words) {
-                let names: Vec<_> = names.collect();
-                return Err(format!("no theme `{words}`: there are {}", names.join(", ")));
-            }
-            model.look.theme = Theme::named(words, model.look.theme.depth);
-            done(model, format!("theme {words}"));
+            actions.push(Action::PutOn(words.to_owned()));
             Ok(())
         }
         "view" => {

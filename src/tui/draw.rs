@@ -1,7 +1,7 @@
 //! The whole screen from the model: header, panels, key bar, and what lies over them.
 
 use super::canvas::{Canvas, Span, spans_width};
-use super::keymap::{Act, KEYMAP};
+use super::keymap::{Act, Binding, KEYMAP};
 use super::layout::{Form, Layout, Spot};
 use super::model::{FeedbackKind, Model};
 use super::panels::PANELS;
@@ -307,7 +307,7 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     }
     let end = 2 + put_fitting(canvas, 2, 0, room, &spans);
     if focused {
-        hints(canvas, panel.hints(), end, border);
+        hints(model, canvas, panel.hints(), end);
     }
     let mut foot = panel.foot(model, room.saturating_sub(2));
     if !foot.is_empty() && height >= 2 {
@@ -338,24 +338,35 @@ fn put_fitting(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, spans: &[Span
 
 /// The keys of a panel at the right of its upper border: the key itself stands out. A click on
 /// them is the key.
-fn hints(canvas: &mut Canvas<'_>, hints: &[(Act, &'static str)], end: u16, border: Role) {
-    let cells = |hint: &str| hint.width() as u16 + if hint.contains(' ') { 2 } else { 1 };
-    let all: u16 = hints.iter().map(|(_, hint)| cells(hint)).sum();
+fn hints(model: &Model, canvas: &mut Canvas<'_>, hints: &[(Act, &'static str)], end: u16) {
+    let texts: Vec<_> =
+        hints.iter().map(|(act, hint)| (*act, hint_text(model, *act, hint))).collect();
+    let cells = |(_, (key, word)): &(Act, (String, &str))| {
+        let word = if word.is_empty() { 0 } else { word.width() + 2 };
+        (1 + key.width() + word) as u16
+    };
+    let all: u16 = texts.iter().map(cells).sum();
     let width = canvas.width();
     if hints.is_empty() || end + all + 3 >= width {
         return;
     }
     let mut x = width - all - 2;
-    for (act, hint) in hints {
+    for hint in &texts {
+        let (act, (key, word)) = hint;
         canvas.zone(x, 0, cells(hint), 1, Hit::Act(*act));
-        let (key, word) = hint.split_once(' ').unwrap_or((hint, ""));
-        let at = canvas.put(x, 0, " ", border);
+        let at = canvas.put(x, 0, " ", Role::BorderFocus);
         let at = canvas.put(at, 0, key, Role::Key);
         if !word.is_empty() {
             canvas.put(at, 0, &format!(" {word} "), Role::KeyText);
         }
         x += cells(hint);
     }
+}
+
+/// Key and word of a hint such as `K kill`; the key is the one that holds.
+fn hint_text(model: &Model, act: Act, hint: &'static str) -> (String, &'static str) {
+    let (key, word) = hint.split_once(' ').unwrap_or((hint, ""));
+    (model.keymap.changed_key(act).unwrap_or_else(|| key.to_owned()), word)
 }
 
 /// The bottom line: keys, what became of the last act, or how the run ended.
@@ -368,7 +379,7 @@ fn key_bar(model: &Model, canvas: &mut Canvas<'_>) {
         return;
     }
     let width = canvas.width();
-    let Some(feedback) = &model.feedback else { return keys(canvas, width) };
+    let Some(feedback) = &model.feedback else { return keys(model, canvas, width) };
     let g = canvas.glyphs();
     let (mark, role, word) = match feedback.kind {
         FeedbackKind::Sent => (g.queued, Role::Warn, " (sent)"),
@@ -378,7 +389,7 @@ fn key_bar(model: &Model, canvas: &mut Canvas<'_>) {
     let text = format!("  {mark} {}{word} ", feedback.text);
     // How to leave stays in sight, whatever there is to say.
     let cells = (text.width() as u16).min(width.saturating_sub(LEAVE_CELLS));
-    keys(canvas, width - cells);
+    keys(model, canvas, width - cells);
     canvas.part(width - cells, 0, cells, 1).put_cut(0, 0, cells, &text, role);
 }
 
@@ -386,10 +397,13 @@ fn key_bar(model: &Model, canvas: &mut Canvas<'_>) {
 const LEAVE_CELLS: u16 = 8;
 
 /// Key hints, as many as have room; each can be clicked.
-fn keys(canvas: &mut Canvas<'_>, width: u16) {
-    let bars: Vec<_> =
-        KEYMAP.iter().filter_map(|b| b.bar.split_once('|').map(|(k, w)| (b.act, k, w))).collect();
-    let cells = |(_, key, word): &(Act, &str, &str)| (key.len() + word.len() + 3) as u16;
+fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
+    let bar = |b: &Binding| {
+        let (key, word) = b.bar.split_once('|')?;
+        Some((b.act, model.keymap.changed_key(b.act).unwrap_or_else(|| key.to_owned()), word))
+    };
+    let bars: Vec<_> = KEYMAP.iter().filter_map(bar).collect();
+    let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
     // How to leave is always there; the others as far as they fit.
     let leave = bars.last().map_or(0, cells);
     let mut x = 1;

@@ -1,5 +1,6 @@
 //! The threads that listen: to the keys, to signals, to the supervisor.
 
+use super::background::{Asked, LateAnswer};
 use super::update::Msg;
 use crate::control::client::Receiver;
 use crate::control::proto::ToClient;
@@ -114,10 +115,16 @@ pub struct Keys {
 ///
 /// crossterm alone would spin on a terminal that has gone: its reader takes neither the end of
 /// the input nor an error for an answer. So we look first.
-pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<Keys> {
+///
+/// `asked` has what was typed before: it comes first.
+pub fn read_keys_into(to: SyncSender<Msg>, asked: Asked) -> io::Result<Keys> {
     let tty = File::options().read(true).write(true).open("/dev/tty")?;
     let (until_closed, stop) = pipe2(OFlag::O_CLOEXEC)?;
     spawn("tui-keys", move || {
+        let Asked { typed, mut late, .. } = asked;
+        if typed.into_iter().any(|key| to.send(Msg::Key(key)).is_err()) {
+            return;
+        }
         loop {
             let mut fds =
                 [PollFd::new(&tty, PollFlags::IN), PollFd::new(&until_closed, PollFlags::empty())];
@@ -133,7 +140,7 @@ pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<Keys> {
             if seen.intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL) {
                 break;
             }
-            match pass_on_keys(&to) {
+            match pass_on_keys(&to, &mut late) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(_) => break,
@@ -145,9 +152,10 @@ pub fn read_keys_into(to: SyncSender<Msg>) -> io::Result<Keys> {
 }
 
 /// Passes on what there is to read; returns `false` when nobody listens any more.
-fn pass_on_keys(to: &SyncSender<Msg>) -> io::Result<bool> {
+fn pass_on_keys(to: &SyncSender<Msg>, late: &mut Option<LateAnswer>) -> io::Result<bool> {
     while event::poll(Duration::ZERO)? {
         let message = match event::read()? {
+            Event::Key(key) if late.as_mut().is_some_and(|late| late.swallows(&key)) => continue,
             Event::Key(key) => Msg::Key(key),
             Event::Mouse(event) => Msg::Mouse(event),
             Event::Paste(text) => Msg::Paste(text),

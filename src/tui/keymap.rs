@@ -3,6 +3,8 @@
 //! A line belongs everywhere or to one panel; a panel's own lines come first while it has the
 //! focus, so `w` wraps in the output and picks a pool everywhere else.
 
+use super::config::Config;
+use super::keys::{ActKeys, KeyPress};
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What a key asks for.
@@ -177,32 +179,86 @@ pub const KEYMAP: &[Binding] = &[
     bind(Act::Redraw, "redraw", &[Ctrl('l')], "Ctrl-L", "", "draw everything anew"),
 ];
 
-fn fits(key: Key, event: KeyEvent) -> bool {
-    let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
-    match (key, event.code) {
-        (Char(c), KeyCode::Char(pressed)) => c == pressed && !ctrl,
-        (Ctrl(c), KeyCode::Char(pressed)) => ctrl && c == pressed.to_ascii_lowercase(),
-        (F(n), KeyCode::F(pressed)) => n == pressed,
-        (Digit, KeyCode::Char('1'..='9')) => !ctrl,
-        (Code(code), pressed) => code == pressed,
-        _ => false,
+impl Key {
+    fn presses(self) -> Vec<KeyPress> {
+        let one = |code, held| vec![KeyPress::new(code, held)];
+        match self {
+            Char(c) => one(KeyCode::Char(c), KeyModifiers::NONE),
+            Ctrl(c) => one(KeyCode::Char(c), KeyModifiers::CONTROL),
+            F(n) => one(KeyCode::F(n), KeyModifiers::NONE),
+            Code(code) => one(code, KeyModifiers::NONE),
+            Digit => ('1'..='9').flat_map(|c| Char(c).presses()).collect(),
+        }
     }
 }
 
-/// Returns what a key asks for while `panel` has the focus; the number for [`Act::Panel`].
-pub fn act_of(event: KeyEvent, panel: &str) -> Option<(Act, usize)> {
-    if event.modifiers.contains(KeyModifiers::ALT) {
-        return None;
+/// The keys that hold: those of the table, or what a person made of them.
+#[derive(Clone, Debug)]
+pub struct Keymap {
+    /// By index in [`KEYMAP`].
+    keys: Vec<Vec<KeyPress>>,
+}
+
+impl Default for Keymap {
+    fn default() -> Keymap {
+        Keymap { keys: KEYMAP.iter().map(Binding::presses).collect() }
     }
-    let find = |of: &str| {
-        KEYMAP.iter().find(|b| b.panel == of && b.keys.iter().any(|key| fits(*key, event)))
-    };
-    let binding = find(panel).or_else(|| find(""))?;
-    let number = match event.code {
-        KeyCode::Char(c) => c.to_digit(10).map_or(0, |d| d as usize),
-        _ => 0,
-    };
-    Some((binding.act, number))
+}
+
+impl Keymap {
+    /// Puts the keys of a configuration in place of those of the table; returns what is wrong
+    /// with them too.
+    pub fn of(config: &Config) -> (Keymap, Vec<String>) {
+        let contexts: Vec<[&str; 1]> = KEYMAP.iter().map(|b| [b.panel]).collect();
+        let table: Vec<_> = KEYMAP
+            .iter()
+            .zip(&contexts)
+            .map(|(b, panel)| ActKeys { name: b.name, contexts: panel, keys: b.presses() })
+            .collect();
+        let (keys, warnings) = config.bind(&table);
+        (Keymap { keys }, warnings)
+    }
+
+    /// Returns what a key asks for while `panel` has the focus; the number for [`Act::Panel`].
+    pub fn act_of(&self, event: KeyEvent, panel: &str) -> Option<(Act, usize)> {
+        let press = KeyPress::from(event);
+        let find = |of: &str| {
+            let mut all = KEYMAP.iter().zip(&self.keys);
+            all.find(|(b, keys)| b.panel == of && keys.contains(&press))
+        };
+        let (binding, _) = find(panel).or_else(|| find(""))?;
+        let number = match event.code {
+            KeyCode::Char(c) => c.to_digit(10).map_or(0, |d| d as usize),
+            _ => 0,
+        };
+        Some((binding.act, number))
+    }
+
+    /// Returns the keys of a line in words.
+    pub fn shown(&self, binding: &Binding) -> String {
+        self.changed(binding).unwrap_or_else(|| binding.shown.to_owned())
+    }
+
+    /// Returns the first key of an act, if a person changed it; a blank when it has none.
+    pub fn changed_key(&self, act: Act) -> Option<String> {
+        let changed = self.changed(binding(act)?)?;
+        Some(changed.split(' ').next().unwrap_or_default().to_owned())
+    }
+
+    fn changed(&self, binding: &Binding) -> Option<String> {
+        let at = KEYMAP.iter().position(|b| b.act == binding.act)?;
+        let keys = &self.keys[at];
+        (*keys != binding.presses()).then(|| {
+            let words: Vec<_> = keys.iter().map(KeyPress::to_string).collect();
+            words.join(" ")
+        })
+    }
+}
+
+impl Binding {
+    fn presses(&self) -> Vec<KeyPress> {
+        self.keys.iter().flat_map(|key| key.presses()).collect()
+    }
 }
 
 /// Returns the line of an act.
@@ -232,7 +288,7 @@ mod tests {
     use super::*;
 
     fn press(code: KeyCode, modifiers: KeyModifiers) -> Option<(Act, usize)> {
-        act_of(KeyEvent::new(code, modifiers), "workers")
+        Keymap::default().act_of(KeyEvent::new(code, modifiers), "workers")
     }
 
     #[test]
@@ -277,9 +333,28 @@ mod tests {
     }
 
     #[test]
+    fn a_person_may_change_every_key_and_the_table_has_no_clash() {
+        let config = |text| Config::parse("config.yaml", text).0;
+        let (keymap, warnings) = Keymap::of(&config(""));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let key = |code| KeyEvent::from(code);
+        assert_eq!(keymap.changed_key(Act::KillMenu), None);
+        let (keymap, warnings) = Keymap::of(&config("keys:\n  kill: [X, ctrl-k]\n  quit: Q\n"));
+        assert!(warnings.is_empty(), "{warnings:?}");
+        assert_eq!(keymap.act_of(key(KeyCode::Char('X')), ""), Some((Act::KillMenu, 0)));
+        assert_eq!(keymap.act_of(key(KeyCode::Char('K')), ""), None);
+        assert_eq!(keymap.changed_key(Act::KillMenu).as_deref(), Some("X"));
+        let (_, warnings) = Keymap::of(&config("keys: {pause: r}"));
+        assert!(warnings[0].contains("pause") && warnings[0].contains("retry"), "{warnings:?}");
+        let (_, warnings) = Keymap::of(&config("keys: {pase: r}"));
+        assert!(warnings[0].contains("pause"), "{warnings:?}");
+    }
+
+    #[test]
     fn a_panel_comes_before_everywhere() {
         let e = KeyEvent::from(KeyCode::Char('e'));
-        assert_eq!(act_of(e, "output"), Some((Act::Streams, 0)));
-        assert_eq!(act_of(e, "workers"), None);
+        let keymap = Keymap::default();
+        assert_eq!(keymap.act_of(e, "output"), Some((Act::Streams, 0)));
+        assert_eq!(keymap.act_of(e, "workers"), None);
     }
 }

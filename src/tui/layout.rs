@@ -3,6 +3,7 @@
 //! A view is rows of panels. Panels drop by priority as space shrinks; the header and the key
 //! bar never do, and the panel with the focus is always there.
 
+use super::config::Config;
 use super::panels::PANELS;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
@@ -84,6 +85,39 @@ pub fn built_in_views() -> Vec<View> {
         wide: rows(wide),
     };
     VIEWS.iter().map(view).filter(|view| !view.rows.is_empty()).collect()
+}
+
+/// Puts the layouts of a configuration in place of the built-in ones; returns what is wrong with
+/// them. `overview.wide` is the overview on a wide screen; without it the layout holds for all.
+pub fn arrange(views: &mut [View], config: &Config) -> Vec<String> {
+    let names: Vec<_> =
+        views.iter().flat_map(|v| [v.name.clone(), format!("{}.wide", v.name)]).collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let panels: Vec<&str> = PANELS.iter().map(|p| p.name()).collect();
+    let warnings = config.check_layouts(&names, &panels);
+    for (name, rows) in &config.layouts {
+        let (name, wide) = match name.strip_suffix(".wide") {
+            Some(name) => (name, true),
+            None => (name.as_str(), false),
+        };
+        let index = |name: &String| super::panels::index_of(name);
+        let rows: Rows = rows.iter().map(|row| row.iter().filter_map(index).collect()).collect();
+        let rows: Rows = rows.into_iter().filter(|row: &Vec<usize>| !row.is_empty()).collect();
+        let Some(view) = views.iter_mut().find(|v| v.name == name) else { continue };
+        if rows.is_empty() {
+            continue;
+        }
+        match wide {
+            true => view.wide = rows,
+            false => {
+                view.rows = rows;
+                if !config.layouts.contains_key(&format!("{name}.wide")) {
+                    view.wide.clear();
+                }
+            }
+        }
+    }
+    warnings
 }
 
 /// Returns the view that shows a panel: the present one if it does, else the first that does.
@@ -365,6 +399,20 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_configuration_arranges_the_panels() {
+        let text = "layouts:\n  overview: [[workers], [output, cores]]\n  nope: [[workers]]\n";
+        let (config, warnings) = Config::parse("config.yaml", text);
+        assert!(warnings.is_empty(), "{warnings:?}");
+        let mut views = built_in_views();
+        let warnings = arrange(&mut views, &config);
+        assert!(warnings.len() == 1 && warnings[0].contains("nope"), "{warnings:?}");
+        let index = |name| super::super::panels::index_of(name).unwrap();
+        let (workers, output, cores) = (index("workers"), index("output"), index("cores"));
+        assert_eq!(views[OVERVIEW].rows, [vec![workers], vec![output, cores]]);
+        assert!(views[OVERVIEW].wide.is_empty());
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 mod acts;
 pub mod axis;
+pub mod background;
 pub mod canvas;
+pub mod config;
 pub mod draw;
 mod events;
 pub mod format;
@@ -15,6 +17,7 @@ pub mod graph;
 pub mod history;
 pub mod input;
 pub mod keymap;
+pub mod keys;
 pub mod layout;
 pub mod list;
 pub mod model;
@@ -22,7 +25,9 @@ mod mouse;
 pub mod output;
 pub mod panels;
 pub mod popups;
+pub mod sample;
 pub mod sanitize;
+pub mod settings;
 pub mod terminal;
 pub mod theme;
 pub mod update;
@@ -33,13 +38,16 @@ use crate::control::client::{ClientError, Receiver, Sender};
 use crate::control::proto::ToServer;
 use crate::model::{Mono, RunInfo};
 use canvas::Look;
+use config::Config;
 use glyphs::Glyphs;
-use model::Model;
+use keymap::Keymap;
+use model::{FeedbackKind, Model};
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
 use terminal::Screen;
-use theme::Theme;
+use theme::store::{AUTO, ThemeStore};
+use theme::{Depth, Theme};
 use update::{Action, Msg, update};
 
 /// What the caller decides.
@@ -47,8 +55,10 @@ use update::{Action, Msg, update};
 pub struct TuiOptions {
     /// When the run ends by itself the screen stays until a person leaves it.
     pub hold_at_end: bool,
-    /// Name of a theme; the default for `None`.
-    pub theme: Option<String>,
+    /// What the person has chosen, on the command line or in the configuration.
+    pub config: Config,
+    /// What is wrong in the configuration; said once.
+    pub warnings: Vec<String>,
 }
 
 /// How the screen was left.
@@ -74,8 +84,6 @@ pub enum TuiError {
     Client(#[from] ClientError),
 }
 
-/// Least time between two frames that no key asked for: twelve a second.
-const FRAME: Duration = Duration::from_millis(83);
 /// Time between looks at the clock while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -86,26 +94,53 @@ const TICK: Duration = Duration::from_millis(500);
 pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<Ended, TuiError> {
     let (mut sender, receiver, info) = client;
     let (to_loop, messages) = mpsc::sync_channel(256);
-    let screen = Screen::enter().map_err(TuiError::Terminal)?;
+    let screen = Screen::enter(options.config.mouse).map_err(TuiError::Terminal)?;
+    let (look, themes, asked) = look(&options.config);
     let _signals = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
-    let _keys = events::read_keys_into(to_loop.clone()).map_err(TuiError::Start)?;
+    let _keys = events::read_keys_into(to_loop.clone(), asked).map_err(TuiError::Start)?;
     events::receive_into(to_loop, receiver).map_err(TuiError::Start)?;
     sender.send(&ToServer::Subscribe { snapshots: true, events: false })?;
 
-    let env = |name: &str| std::env::var(name).ok();
-    let depth = theme::detect(env);
-    let name = options.theme.as_deref().unwrap_or(theme::THEMES[0].0);
-    let look = Look { theme: Theme::named(name, depth), glyphs: Glyphs::of(glyphs::detect(env)) };
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
-    Ok(Loop { model, screen, sender, last_frame: None, dirty: true, at_once: true }.run(&messages))
+    let mut warnings = options.warnings;
+    let (keymap, wrong_keys) = Keymap::of(&options.config);
+    model.keymap = keymap;
+    warnings.extend(wrong_keys);
+    warnings.extend(layout::arrange(&mut model.views, &options.config));
+    if let Some(warning) = warnings.into_iter().next() {
+        acts::say(&mut model, FeedbackKind::Refused, warning);
+    }
+    let frame = options.config.refresh;
+    let (last_frame, dirty, at_once) = (None, true, true);
+    Ok(Loop { model, screen, sender, themes, frame, last_frame, dirty, at_once }.run(&messages))
+}
+
+/// Makes the look that was chosen. Asks the terminal about its background when that matters, so
+/// nobody else may be reading from it yet.
+fn look(config: &Config) -> (Look, ThemeStore, background::Asked) {
+    let env = |name: &str| std::env::var(name).ok();
+    let depth = theme::detect(env);
+    let asked = match (config.theme.as_str(), depth) {
+        (AUTO, Depth::Ansi16 | Depth::Ansi256 | Depth::True) => background::ask(env),
+        _ => background::Asked::nobody(env),
+    };
+    let mut themes = ThemeStore::new(env, depth, asked.background);
+    // Whoever made the choice has said what is wrong with it.
+    let theme = themes.choose(&config.theme).or_else(|_| themes.choose(AUTO));
+    let theme = theme.unwrap_or_else(|_| Theme::named(AUTO, Depth::None));
+    let glyphs = Glyphs::of(config.glyphs.unwrap_or_else(|| glyphs::detect(env)));
+    (Look { theme, glyphs }, themes, asked)
 }
 
 struct Loop {
     model: Model,
     screen: Screen,
     sender: Sender,
+    themes: ThemeStore,
+    /// Least time between two frames that no key asked for.
+    frame: Duration,
     last_frame: Option<Mono>,
     dirty: bool,
     /// A key was pressed: the next frame does not wait for its turn.
@@ -132,13 +167,22 @@ impl Loop {
                 }
                 next = messages.try_recv().ok();
             }
+            if let Some(theme) = self.themes.poll(clock::mono()) {
+                self.put_on(theme);
+            }
         }
+    }
+
+    /// Shows a theme, or says what is wrong with it.
+    fn put_on(&mut self, theme: Result<Theme, settings::Warning>) {
+        update(&mut self.model, Msg::Theme(theme), clock::now());
+        (self.dirty, self.at_once) = (true, true);
     }
 
     /// How long to wait for a message: until the next frame is due, else until the next tick.
     fn patience(&self) -> Duration {
         match (self.dirty, self.last_frame) {
-            (true, Some(at)) => FRAME.saturating_sub(clock::mono().since(at)),
+            (true, Some(at)) => self.frame.saturating_sub(clock::mono().since(at)),
             (true, None) => Duration::ZERO,
             (false, _) => TICK,
         }
@@ -146,7 +190,7 @@ impl Loop {
 
     fn draw_when_due(&mut self) -> Result<(), Ended> {
         let now = clock::mono();
-        let due = self.at_once || self.last_frame.is_none_or(|at| now.since(at) >= FRAME);
+        let due = self.at_once || self.last_frame.is_none_or(|at| now.since(at) >= self.frame);
         if self.dirty && due { self.draw() } else { Ok(()) }
     }
 
@@ -195,6 +239,16 @@ impl Loop {
             }
             Action::DrawNow => {
                 (self.dirty, self.at_once) = (true, true);
+                Ok(())
+            }
+            Action::NextTheme => {
+                let theme = self.themes.turn();
+                self.put_on(Ok(theme));
+                Ok(())
+            }
+            Action::PutOn(name) => {
+                let theme = self.themes.choose(&name);
+                self.put_on(theme);
                 Ok(())
             }
             Action::DrawAll => self.anew(Screen::forget),

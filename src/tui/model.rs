@@ -4,6 +4,7 @@ use super::axis::Axis;
 use super::canvas::Look;
 use super::history::History;
 use super::input::Input;
+use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::{Ask, Output, Target};
@@ -27,6 +28,7 @@ pub struct Model {
     pub now: Now,
     pub size: Rect,
     pub look: Look,
+    pub keymap: Keymap,
     pub history: History,
     /// The time axis of all graphs.
     pub axis: Axis,
@@ -203,6 +205,7 @@ impl Model {
             now,
             size,
             look,
+            keymap: Keymap::default(),
             history: History::default(),
             axis: Axis::default(),
             frozen: None,

@@ -12,6 +12,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The terminal is ours: the panic hook has something to give back.
 static TAKEN: AtomicBool = AtomicBool::new(false);
+/// The mouse is ours too; without it the terminal selects text as always.
+static MOUSE: AtomicBool = AtomicBool::new(true);
 static PANIC_HOOK: Once = Once::new();
 
 /// Synchronised update (DEC mode 2026): the terminal shows a frame in one piece.
@@ -43,12 +45,13 @@ impl Write for FrameOut {
 }
 
 impl Screen {
-    /// Takes the terminal.
+    /// Takes the terminal, and the mouse if it is wanted.
     ///
     /// # Errors
     /// When there is none.
-    pub fn enter() -> io::Result<Screen> {
+    pub fn enter(mouse: bool) -> io::Result<Screen> {
         PANIC_HOOK.call_once(give_back_on_panic);
+        MOUSE.store(mouse, Ordering::SeqCst);
         take()?;
         let frame = Rc::new(RefCell::new(Vec::with_capacity(1 << 16)));
         let out = FrameOut(Rc::clone(&frame));
@@ -127,9 +130,12 @@ fn take() -> io::Result<()> {
         io::stdout(),
         terminal::EnterAlternateScreen,
         cursor::Hide,
-        event::EnableMouseCapture,
         event::EnableBracketedPaste,
-    )
+    )?;
+    if MOUSE.load(Ordering::SeqCst) {
+        execute!(io::stdout(), event::EnableMouseCapture)?;
+    }
+    Ok(())
 }
 
 /// Gives the terminal back; doing so twice does no harm, and failing changes nothing.

@@ -1,9 +1,11 @@
 //! What every message does to the screen. Pure: messages in, actions out.
 
 use super::acts;
-use super::keymap::{Act, act_of};
+use super::keymap::Act;
 use super::model::{Bye, Count, Feedback, FeedbackKind, Model, Pending, Popup, Prompt, Wanted};
 use super::panels::{self, PANELS};
+use super::settings::Warning;
+use super::theme::Theme;
 use super::{Ended, mouse, popups};
 use crate::control::client::ClientError;
 use crate::control::proto::{ToClient, ToServer};
@@ -19,6 +21,8 @@ pub enum Msg {
     Key(KeyEvent),
     Mouse(MouseEvent),
     Paste(String),
+    /// Another theme is on, or a theme that was saved is broken.
+    Theme(Result<Theme, Warning>),
     /// The terminal has this size now.
     Resize(Rect),
     Server(Box<ToClient>),
@@ -41,6 +45,9 @@ pub enum Action {
     DrawSoon,
     /// Draw everything anew: the terminal may have lost it.
     DrawAll,
+    NextTheme,
+    /// Put on the theme with this name.
+    PutOn(String),
     Suspend,
     Leave(Ended),
 }
@@ -69,6 +76,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
             popups::on_paste(model, &text);
             actions.push(Action::DrawNow);
         }
+        Msg::Theme(theme) => acts::put_on(model, theme),
         Msg::Resize(size) => {
             model.size = size;
             actions.push(Action::DrawNow);
@@ -222,7 +230,7 @@ fn leave_ended(model: &Model, actions: &mut Vec<Action>) {
 }
 
 fn on_key(model: &mut Model, key: KeyEvent, actions: &mut Vec<Action>) {
-    let act = act_of(key, PANELS[model.focus].name());
+    let act = model.keymap.act_of(key, PANELS[model.focus].name());
     // These mean the same wherever one is.
     if let Some((act @ (Act::Interrupt | Act::Suspend | Act::Redraw), n)) = act {
         perform(model, act, n, actions);
@@ -268,6 +276,7 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         Act::Undo => acts::undo(model, actions),
         Act::Tag => tag(model),
         Act::Untag => model.tags.clear(),
+        Act::Theme => actions.push(Action::NextTheme),
         Act::Quit if model.has_ended() => leave_ended(model, actions),
         Act::Interrupt => interrupt(model, actions),
         Act::Suspend => actions.push(Action::Suspend),
@@ -310,7 +319,6 @@ fn look(model: &mut Model, act: Act) {
         Act::Palette => {
             model.popup = Some(Popup::Palette { input: Default::default(), choice: 0 });
         }
-        Act::Theme => acts::next_theme(model),
         Act::Glyphs => acts::next_glyphs(model),
         Act::Help => model.popup = Some(Popup::Help { top: 0 }),
         Act::Quit => model.popup = Some(Popup::Quit { choice: 0 }),

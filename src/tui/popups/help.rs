@@ -30,12 +30,12 @@ fn help_lines(model: &Model) -> Vec<(String, String)> {
     let own: Vec<_> = keymap::bindings_in(panel).filter(|b| !b.panel.is_empty()).collect();
     if !own.is_empty() {
         lines.push(pair("", &format!("in {panel}")));
-        lines.extend(own.iter().map(|b| pair(b.shown, b.help)));
+        lines.extend(own.iter().map(|b| pair(&model.keymap.shown(b), b.help)));
         lines.push(pair("", ""));
     }
     lines.push(pair("", "keys"));
     let everywhere = keymap::bindings_in(panel).filter(|b| b.panel.is_empty());
-    lines.extend(everywhere.map(|b| pair(b.shown, b.help)));
+    lines.extend(everywhere.map(|b| pair(&model.keymap.shown(b), b.help)));
     lines.push(pair("", ""));
     lines.push(pair("", "mouse"));
     lines.push(pair("click", "selects; heads sort, graphs set the time cursor, keys act"));

@@ -27,7 +27,7 @@ const WITH_WORDS: [(&str, &str, &str); 7] = [
 struct Entry {
     name: &'static str,
     words: &'static str,
-    keys: &'static str,
+    keys: String,
     help: &'static str,
     act: Option<Act>,
 }
@@ -42,14 +42,14 @@ fn entries(model: &Model, text: &str) -> Vec<Entry> {
     let with_words = WITH_WORDS.iter().map(|(name, words, help)| Entry {
         name,
         words,
-        keys: "",
+        keys: String::new(),
         help,
         act: None,
     });
     let acts = keymap::bindings_in(panel).filter(|b| b.act != Act::Panel).map(|b| Entry {
         name: b.name,
         words: "",
-        keys: b.shown,
+        keys: model.keymap.shown(b),
         help: b.help,
         act: Some(b.act),
     });
@@ -155,7 +155,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, input: &Input, choice: usize
         inside.put(end + 1, y, entry.words, Role::Dim);
         let keys_end = 40.min(inside.width());
         if entry.words.is_empty() {
-            inside.put_right(keys_end, y, entry.keys, Role::Key);
+            inside.put_right(keys_end, y, &entry.keys, Role::Key);
         }
         let room = inside.width().saturating_sub(keys_end + 2);
         inside.put_cut(keys_end + 2, y, room, entry.help, Role::Dim);

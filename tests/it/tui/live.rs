@@ -225,7 +225,7 @@ fn the_terminal_is_as_before_after_a_panic() {
 #[test]
 #[ignore = "run by the test of panics"]
 fn helper_that_panics_on_its_screen() {
-    let _screen = ganger::tui::terminal::Screen::enter().unwrap();
+    let _screen = ganger::tui::terminal::Screen::enter(true).unwrap();
     panic!("on purpose");
 }
 

@@ -2,6 +2,7 @@
 
 mod fixtures;
 mod live;
+mod looks;
 mod pty;
 mod screens;
 mod stories;

@@ -122,6 +122,11 @@ impl Pty {
         self.drawn.0.lock().unwrap().parser.screen().contents()
     }
 
+    /// Returns the background of a cell.
+    pub fn background(&self, row: u16, col: u16) -> Option<vt100::Color> {
+        self.drawn.0.lock().unwrap().parser.screen().cell(row, col).map(vt100::Cell::bgcolor)
+    }
+
     /// Everything that was written since the alternate screen was left.
     pub fn written(&self) -> String {
         const LEAVE: &[u8] = b"\x1b[?1049l";
