@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod command;
+pub mod drawn;
 pub mod each;
 pub mod event;
 pub mod exec;
@@ -11,10 +12,12 @@ pub mod harmless;
 pub mod ids;
 pub mod limits;
 pub mod outcome;
+pub mod pattern;
 pub mod query;
 pub mod report;
 pub mod sample;
 pub mod snapshot;
+pub mod style;
 pub mod time;
 
 pub use bytes::Text;
@@ -23,10 +26,12 @@ pub use event::Event;
 pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtySize, Usage};
 pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
+pub use pattern::{Case, Matcher, Pattern};
 pub use report::{CommandText, JobReport, RunReport, Totals};
 pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
     WorkerView,
 };
+pub use style::{JobColor, JobStyle};
 pub use time::{Mono, Now, Wall};

@@ -54,6 +54,7 @@ impl Supervisor {
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }
+            Query::Recent { .. } | Query::Search(_) => Err("not yet".to_owned()),
         }
     }
 
@@ -204,7 +205,15 @@ impl Supervisor {
         let max_bytes = max_bytes.min(OUTPUT_PART_BYTES);
         let (offset, size, bytes) = read_part(&self.outputs, attempt, stream, from, max_bytes)
             .map_err(|e| format!("cannot read the output of {attempt}: {e}"))?;
-        Ok(OutputPart { attempt, path, offset, size, bytes: Text(bytes), complete })
+        Ok(OutputPart {
+            attempt,
+            path,
+            offset,
+            size,
+            bytes: Text(bytes),
+            complete,
+            marks: Vec::new(),
+        })
     }
 }
 
@@ -243,6 +252,7 @@ fn read_part(
     let offset = match from {
         OutputFrom::Tail => size.saturating_sub(u64::from(max_bytes)),
         OutputFrom::Offset(offset) => offset.min(size),
+        OutputFrom::After(_) => 0,
     };
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();

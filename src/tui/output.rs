@@ -360,6 +360,7 @@ mod tests {
             size,
             bytes: Text::from(text),
             complete: false,
+            marks: Vec::new(),
         }
     }
 
