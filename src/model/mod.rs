@@ -28,7 +28,7 @@ pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskId
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
 pub use pattern::{Case, Matcher, Pattern};
 pub use report::{CommandText, JobReport, RunReport, Totals};
-pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
+pub use sample::{CoreShares, MachineSample, OutputSample, Sample, TreeSample};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
     WorkerView,

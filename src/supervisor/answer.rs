@@ -54,12 +54,15 @@ impl Supervisor {
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }
-            Query::Recent { .. } | Query::Search(_) => Err("not yet".to_owned()),
+            Query::Recent { after, pace, max_bytes } => {
+                Ok(Reply::Recent(self.recent(*after, *pace, *max_bytes)))
+            }
+            Query::Search(_) => Err("a search is answered when it has found something".to_owned()),
         }
     }
 
     /// Finds the job that a person named.
-    fn resolve(&self, job: &JobRef) -> Result<JobNo, String> {
+    pub(super) fn resolve(&self, job: &JobRef) -> Result<JobNo, String> {
         let state = self.engine.state();
         match &job.place {
             JobPlace::Number(no) if no.0 <= state.counts().total => Ok(*no),
@@ -180,7 +183,7 @@ impl Supervisor {
     }
 
     fn output(
-        &self,
+        &mut self,
         job: &JobRef,
         stream: Stream,
         from: OutputFrom,
@@ -203,6 +206,10 @@ impl Supervisor {
             Stream::Stderr => files.stderr,
         };
         let max_bytes = max_bytes.min(OUTPUT_PART_BYTES);
+        let from = match from {
+            OutputFrom::After(at) => OutputFrom::Offset(self.marks.size_at(attempt, stream, at)),
+            other => other,
+        };
         let (offset, size, bytes) = read_part(&self.outputs, attempt, stream, from, max_bytes)
             .map_err(|e| format!("cannot read the output of {attempt}: {e}"))?;
         Ok(OutputPart {

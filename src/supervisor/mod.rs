@@ -3,15 +3,18 @@
 //!
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
-//! queries, [`finish`] writes the report. Decisions are the engine's.
+//! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`] writes the report. Decisions are the engine's.
 
 pub mod answer;
 pub mod finish;
 pub mod launch;
 pub mod ledger;
+pub mod marks;
 mod perform;
 pub mod prepare;
 pub mod publish;
+mod recent;
+pub mod search;
 
 use crate::clock;
 use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
@@ -21,7 +24,7 @@ use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
-use crate::model::query::Reply;
+use crate::model::query::{Query, Reply};
 use crate::model::{
     Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
@@ -29,8 +32,10 @@ use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, WatchList};
 use launch::Launcher;
 use ledger::Ledger;
+use marks::Marks;
 use prepare::{Expanded, Prepared};
 use publish::Publisher;
+use search::{Searched, Searches};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -102,6 +107,7 @@ enum Message {
     Front(ToServer),
     FrontGone,
     Signal(i32),
+    Searched(Searched),
 }
 
 /// Whether the run's own front end is there.
@@ -127,6 +133,8 @@ struct Supervisor {
     clients: Clients,
     ledger: Ledger,
     publisher: Publisher,
+    marks: Marks,
+    searches: Searches,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -255,6 +263,8 @@ fn start(
         clients,
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        marks: Marks::default(),
+        searches: Searches::default(),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -423,6 +433,7 @@ impl Supervisor {
             }
             Message::Signal(libc::SIGTSTP) => self.suspend(),
             Message::Signal(number) => self.signalled(number),
+            Message::Searched(searched) => self.searched(searched),
         }
     }
 
@@ -443,6 +454,7 @@ impl Supervisor {
     fn perform(&mut self, step: Step) {
         for event in &step.events {
             self.ledger.note(event);
+            self.note_end(event);
             self.publisher.note(event, &self.engine);
             self.follow(event);
         }
@@ -475,6 +487,7 @@ impl Supervisor {
         for tree in &sample.trees {
             self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
         }
+        self.note_outputs(&sample);
         self.publisher.sampled(sample);
     }
 
@@ -526,6 +539,7 @@ impl Supervisor {
                 self.clients.join(client, role, lines);
             }
             FromClient::Left { client } => {
+                self.searches.cancel(client);
                 if self.clients.leave(client) == Some(Role::Owner) {
                     self.lose_owner();
                 }
@@ -563,6 +577,7 @@ impl Supervisor {
                 };
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
+            ToServer::Query { id, query: Query::Search(search) } => self.search(client, id, search),
             ToServer::Query { id, query } => {
                 let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
                 self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
