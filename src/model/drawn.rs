@@ -272,7 +272,8 @@ mod tests {
 
     #[test]
     fn colours_are_kept_and_every_other_sequence_goes() {
-        let cases: [(&[u8], &[(&str, i16)]); 14] = [
+        type Pieces = [(&'static str, i16)];
+        let cases: [(&[u8], &Pieces); 14] = [
             (b"plain", &[("plain", -1)]),
             (b"\x1b[31mred\x1b[0m not", &[("red", 1), (" not", -1)]),
             (b"a\x1b[31mb\x1b[mc", &[("a", -1), ("b", 1), ("c", -1)]),

@@ -212,15 +212,8 @@ impl Supervisor {
         };
         let (offset, size, bytes) = read_part(&self.outputs, attempt, stream, from, max_bytes)
             .map_err(|e| format!("cannot read the output of {attempt}: {e}"))?;
-        Ok(OutputPart {
-            attempt,
-            path,
-            offset,
-            size,
-            bytes: Text(bytes),
-            complete,
-            marks: Vec::new(),
-        })
+        let marks = self.marks_of(attempt, stream, offset, offset + bytes.len() as u64);
+        Ok(OutputPart { attempt, path, offset, size, bytes: Text(bytes), complete, marks })
     }
 }
 
