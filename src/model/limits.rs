@@ -65,7 +65,7 @@ pub const MARKED_ATTEMPTS: usize = 1024;
 /// Growths of output kept in the order in which they appeared, for who follows all jobs.
 pub const GROWTHS: usize = 1 << 16;
 /// Bytes of output taken as one line at the most; a longer one is shown in pieces.
-pub const LINE_BYTES: usize = 64 << 10;
+pub const LINE_BYTES: usize = 16 << 10;
 /// Lines that one answer to a search holds: a screen shows fewer.
 pub const SEARCH_HITS: u32 = 1000;
 /// Bytes that are searched for one answer: about a tenth of a second of work.

@@ -1,7 +1,7 @@
 //! What a person can do to a run from this screen: each act as a message and a word about it.
 
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Popup, Source};
-use super::output::{Ask, Streams};
+use super::output::Ask;
 use super::theme::Theme;
 use super::update::Action;
 use super::{format, panels};
@@ -229,12 +229,7 @@ pub fn stop(model: &mut Model, how: StopHow, actions: &mut Vec<Action>) {
 
 /// Shows both streams, stdout, stderr in turn.
 pub fn next_streams(model: &mut Model) {
-    model.output.top = None;
-    model.output.streams = match model.output.streams {
-        Streams::Both => Streams::Out,
-        Streams::Out => Streams::Err,
-        Streams::Err => Streams::Both,
-    };
+    model.output.next_streams();
 }
 
 /// Puts on the next theme.

@@ -3,6 +3,7 @@
 use super::acts;
 use super::keymap::{Act, act_of};
 use super::model::{Bye, Feedback, FeedbackKind, Model, Pending, Popup, Source};
+use super::output::Room;
 use super::panels;
 use super::{Ended, popups};
 use crate::control::client::ClientError;
@@ -273,7 +274,7 @@ fn turn_to(model: &mut Model, panel: usize) {
 
 /// A run that ended badly turns the eye to why, unless somebody is looking at something.
 fn turn_to_failures(model: &mut Model) {
-    let looking = model.zoom.is_some() || model.popup.is_some() || model.output.top.is_some();
+    let looking = model.zoom.is_some() || model.popup.is_some() || model.output.is_held();
     if !looking && model.focus == panels::WORKERS && model.failure.is_some() {
         turn_to(model, panels::FAILURES);
     }
@@ -296,16 +297,20 @@ fn open(model: &mut Model) {
 fn back(model: &mut Model) {
     match model.zoom.take() {
         Some(before) => model.focus = before,
-        None => model.output.top = None,
+        None => model.output.follow(),
     }
 }
 
 fn follow(model: &mut Model) {
-    let page = model.rows_of(panels::OUTPUT);
-    match model.output.top {
-        Some(_) => model.output.top = None,
-        None => model.output.scroll(0, page),
+    match model.output.is_held() {
+        true => model.output.follow(),
+        false => model.output.scroll(0, output_room(model)),
     }
+}
+
+fn output_room(model: &Model) -> Room {
+    // The width does not matter while lines are cut.
+    Room { height: model.rows_of(panels::OUTPUT), width: usize::from(model.size.width) }
 }
 
 fn move_by(model: &mut Model, by: isize) {
@@ -321,8 +326,7 @@ fn move_by(model: &mut Model, by: isize) {
             model.turn_output(true);
         }
         panels::OUTPUT => {
-            let page = model.rows_of(panels::OUTPUT);
-            model.output.scroll(by, page);
+            model.output.scroll(by, output_room(model));
         }
         // Elsewhere the arrows move in the list that matters most.
         _ => {
