@@ -4,6 +4,7 @@ pub mod args;
 pub mod check;
 pub mod dry_run;
 pub mod failure;
+pub mod lines;
 pub mod logs;
 pub mod ls;
 pub mod print;

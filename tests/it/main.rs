@@ -6,6 +6,7 @@
 mod cli;
 mod exec;
 mod inputs;
+mod output;
 mod run;
 mod task_file;
 mod tasks;
