@@ -3,7 +3,7 @@
 //! The screen runs on the same machine as the jobs, so it copies the files themselves.
 
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
@@ -71,7 +71,7 @@ pub fn save_now(job: &SaveJob) -> Result<u64, SaveError> {
         }
     }
     let mut n_bytes = 0;
-    for (copy, mut from) in job.copies.iter().zip(sources) {
+    for (copy, from) in job.copies.iter().zip(sources) {
         let write = |error| SaveError::Write { path: copy.to.clone(), error };
         let is_itself = same(&from, &copy.to);
         if is_itself {
@@ -90,7 +90,9 @@ pub fn save_now(job: &SaveJob) -> Result<u64, SaveError> {
                 io::ErrorKind::AlreadyExists => SaveError::Exists(copy.to.clone()),
                 _ => write(error),
             })?;
-        n_bytes += io::copy(&mut from, &mut to).map_err(|error| {
+        // A job that goes on writing must not keep the copy from ending.
+        let size = from.metadata().map_err(SaveError::Read)?.len();
+        n_bytes += io::copy(&mut from.take(size), &mut to).map_err(|error| {
             if !job.replace {
                 // The half of a file would be taken for the whole.
                 let _what_is_left_is_told_by_the_error = std::fs::remove_file(&copy.to);
