@@ -259,8 +259,18 @@ pub struct StopArgs {
 #[derive(Debug, Args)]
 pub struct LogsArgs {
     /// A job such as `17` or `resize:3`; with `#2` behind it, its second attempt
-    pub job: JobRef,
-    /// Go on until the job has ended
+    #[arg(required_unless_present_any = ["all", "search"])]
+    pub job: Option<JobRef>,
+    /// Lines of all jobs, each with its job's name, in the order in which they appeared
+    #[arg(short, long, conflicts_with = "job")]
+    pub all: bool,
+    /// Only lines with this text, or that match this regular expression, of the job or of all
+    #[arg(long, value_name = "TEXT|/REGEX/", conflicts_with = "follow")]
+    pub search: Option<String>,
+    /// Lines with the time by which they had been written, and their job's name
+    #[arg(long, conflicts_with = "search")]
+    pub timestamps: bool,
+    /// Go on until the job, or with --all the run, has ended
     #[arg(short, long)]
     pub follow: bool,
     /// Only its standard output

@@ -1,8 +1,9 @@
-//! `ganger logs`: the output of a job, of a live run or an ended one.
+//! `ganger logs`: the output of a job, of a live run or an ended one, byte for byte. What is
+//! asked for by lines is in [`lines`].
 
 use super::args::LogsArgs;
 use super::failure::Failure;
-use super::{exit, reach};
+use super::{exit, lines, reach};
 use crate::control::client;
 use crate::control::proto::{Role, ToClient, ToServer};
 use crate::control::runs::KnownRun;
@@ -24,18 +25,22 @@ const LOOK: Duration = Duration::from_millis(100);
 /// When the run or the job is not there, or has not started.
 pub fn logs(args: &LogsArgs) -> Result<i32, Failure> {
     let known = reach::find(args.on.run.as_deref())?;
+    let Some(named) = args.job.as_ref().filter(|_| args.search.is_none() && !args.timestamps)
+    else {
+        return lines::lines(args, known);
+    };
     if known.alive {
         let mut reached = reach::connect(known)?;
-        let job = reached.job(&args.job)?.row.job;
+        let job = reached.job(named)?.row.job;
         let socket = &reached.known.socket;
         let id = reached.known.id.clone();
         let pid = std::process::id().cast_signed();
         let (sender, receiver, _) = client::connect(socket, Role::Guest { pid })
             .map_err(|e| reach::unreachable(&id, &e))?;
         let link = SocketLink::new(sender, receiver);
-        Live { args, job, link, next_id: 0, ended: None, unsure: true, gone: false }.print()
+        Live { args, named, job, link, next_id: 0, ended: None, unsure: true, gone: false }.print()
     } else {
-        ended(args, &known)
+        ended(args, named, &known)
     }
 }
 
@@ -79,6 +84,7 @@ enum Look {
 
 struct Live<'a> {
     args: &'a LogsArgs,
+    named: &'a JobRef,
     job: JobNo,
     link: SocketLink,
     next_id: u64,
@@ -95,7 +101,7 @@ impl Live<'_> {
         let subscribe = ToServer::Subscribe { snapshots: false, events: self.args.follow };
         self.link.send(subscribe).map_err(|_| gone())?;
         // Without `-f` the last attempt is shown, with `-f` it and all that follow.
-        let mut attempt = self.args.job.attempt;
+        let mut attempt = self.named.attempt;
         let mut offsets = [0, 0];
         loop {
             let look = self.look(&mut attempt, &mut offsets)?;
@@ -107,7 +113,7 @@ impl Live<'_> {
                 // It will never start: one more look says why.
                 Look::NotStarted(_) if std::mem::take(&mut self.unsure) && self.is_ended()? => {}
                 Look::Growing | Look::Complete if !self.args.follow => return Ok(exit::OK),
-                Look::Complete if self.args.job.attempt.is_some() => return Ok(exit::OK),
+                Look::Complete if self.named.attempt.is_some() => return Ok(exit::OK),
                 Look::Complete if self.is_ended()? => {
                     let n = attempt.unwrap_or(1);
                     if self.ended.is_none_or(|attempts| n >= attempts) {
@@ -235,10 +241,10 @@ fn gone() -> Failure {
 }
 
 /// Reads the files of a run that nobody supervises any more.
-fn ended(args: &LogsArgs, known: &KnownRun) -> Result<i32, Failure> {
-    let JobPlace::Number(job) = args.job.place else {
+fn ended(args: &LogsArgs, named: &JobRef, known: &KnownRun) -> Result<i32, Failure> {
+    let JobPlace::Number(job) = named.place else {
         return Err(Failure::usage(
-            format!("run `{}` has ended, and which job `{}` was is not kept", known.id, args.job),
+            format!("run `{}` has ended, and which job `{}` was is not kept", known.id, named),
             "Name the job by its number, which the summary and the report tell: `:17`.",
         ));
     };
@@ -249,12 +255,12 @@ fn ended(args: &LogsArgs, known: &KnownRun) -> Result<i32, Failure> {
         streams.iter().any(|s| exec::path_of(&known.dir, attempt, *s).exists())
     };
     // Attempts that wrote nothing have no files, so the last that did is shown.
-    let last = match args.job.attempt {
+    let last = match named.attempt {
         Some(n) => Some(n).filter(written),
         None => last_attempt(known, job),
     };
     let Some(n) = last else {
-        let _ = writeln!(io::stderr(), "no output of {} was kept", args.job);
+        let _ = writeln!(io::stderr(), "no output of {} was kept", named);
         return Ok(exit::OK);
     };
     for stream in wanted(args) {
@@ -264,7 +270,7 @@ fn ended(args: &LogsArgs, known: &KnownRun) -> Result<i32, Failure> {
         };
         let file = outputs
             .open(AttemptId { job, n }, kept)
-            .map_err(|e| Failure::own(format!("cannot read the output of {}: {e}", args.job)))?;
+            .map_err(|e| Failure::own(format!("cannot read the output of {}: {e}", named)))?;
         let Some(mut file) = file else { continue };
         let copied = match stream {
             Stream::Stdout => io::copy(&mut file, &mut io::stdout().lock()),

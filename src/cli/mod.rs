@@ -6,6 +6,7 @@ pub mod dry_run;
 pub mod failure;
 pub mod job;
 pub mod jobs;
+pub mod lines;
 pub mod logs;
 pub mod ls;
 pub mod print;

@@ -10,7 +10,7 @@
 
 use crate::model::exec::OutputFiles;
 use crate::model::{AttemptId, JobNo, LaunchOrder, Stdout, Text, Wall};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::ffi::OsStrExt;
@@ -44,6 +44,12 @@ pub fn folder(run_dir: &Path) -> PathBuf {
 pub fn path_of(run_dir: &Path, attempt: AttemptId, stream: Stream) -> PathBuf {
     let AttemptId { job: JobNo(job), n } = attempt;
     folder(run_dir).join(format!("{job}-{n}.{}", stream.suffix()))
+}
+
+/// The attempt that a file is named after, see [`path_of`].
+fn attempt_of(name: &str) -> Option<AttemptId> {
+    let (job, n) = name.split_once('.')?.0.split_once('-')?;
+    Some(AttemptId { job: JobNo(job.parse().ok()?), n: n.parse().ok()? })
 }
 
 /// How far the output of a running attempt is.
@@ -113,6 +119,29 @@ impl Outputs {
             }
         }
         Some(progress)
+    }
+
+    /// Returns size and last change of both streams of a running attempt; `None` for one that
+    /// is no regular file, and for both when it does not run.
+    pub fn grown(&self, attempt: AttemptId) -> [Option<(u64, Wall)>; 2] {
+        let Some(pair) = self.lock().get(&attempt).cloned() else { return [None; 2] };
+        [pair.stdout, pair.stderr].map(|sink| {
+            let meta = sink?.file.metadata().ok().filter(std::fs::Metadata::is_file)?;
+            Some((meta.len(), Wall(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1_000)))
+        })
+    }
+
+    /// Returns all attempts that may have output, in order. Reads a folder that has two entries
+    /// for each attempt that wrote something.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn attempts(&self) -> io::Result<Vec<AttemptId>> {
+        let mut found: BTreeSet<AttemptId> = self.lock().keys().copied().collect();
+        for entry in std::fs::read_dir(folder(&self.run_dir))? {
+            found.extend(entry?.file_name().to_str().and_then(attempt_of));
+        }
+        Ok(found.into_iter().collect())
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<AttemptId, Pair>> {

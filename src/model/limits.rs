@@ -78,3 +78,18 @@ pub const FILTER_BYTES: usize = 4096;
 pub const FILTER_REGEX_BYTES: usize = 512 << 10;
 /// Parentheses and negations of a filter within each other: each costs stack.
 pub const FILTER_DEPTH: usize = 32;
+/// Marks kept for each stream of an attempt, which tell when its bytes were written: a screen
+/// full of lines has a few.
+pub const MARKS: usize = 256;
+/// Ended attempts whose marks are kept: 8 MiB at the most.
+pub const MARKED_ATTEMPTS: usize = 1024;
+/// Growths of output kept in the order in which they appeared, for who follows all jobs.
+pub const GROWTHS: usize = 1 << 16;
+/// Bytes of output taken as one line at the most; a longer one is shown in pieces.
+pub const LINE_BYTES: usize = 16 << 10;
+/// Lines that one answer to a search holds: a screen shows fewer.
+pub const SEARCH_HITS: u32 = 1000;
+/// Bytes that are searched for one answer: about a tenth of a second of work.
+pub const SEARCH_BYTES: u64 = 64 << 20;
+/// Searches that wait for their turn: one for most front ends.
+pub const SEARCHES: usize = 16;

@@ -4,6 +4,7 @@
 
 pub mod bytes;
 pub mod command;
+pub mod drawn;
 pub mod each;
 pub mod event;
 pub mod exec;
@@ -14,10 +15,12 @@ pub mod ids;
 pub mod limits;
 pub mod nearest;
 pub mod outcome;
+pub mod pattern;
 pub mod query;
 pub mod report;
 pub mod sample;
 pub mod snapshot;
+pub mod style;
 pub mod time;
 pub mod units;
 
@@ -28,10 +31,12 @@ pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtyS
 pub use hangs::Hangs;
 pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
+pub use pattern::{Case, Matcher, Pattern};
 pub use report::{CommandText, JobReport, RunReport, Totals};
-pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
+pub use sample::{CoreShares, MachineSample, OutputSample, Sample, TreeSample};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
     WorkerView,
 };
+pub use style::{JobColor, JobStyle};
 pub use time::{Mono, Now, Wall};

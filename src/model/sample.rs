@@ -1,6 +1,7 @@
 //! What the probe saw of the machine at one moment. For the eyes only.
 
 use super::ids::AttemptId;
+use super::query::Mark;
 use super::time::Mono;
 use serde::{Deserialize, Serialize};
 
@@ -66,4 +67,14 @@ pub struct Sample {
     pub machine: MachineSample,
     /// One entry per running attempt that could be seen.
     pub trees: Vec<TreeSample>,
+    /// How long the output of running attempts is.
+    #[serde(default)]
+    pub outputs: Vec<OutputSample>,
+}
+
+/// Size and last change of both streams of an attempt; `None` where there is no regular file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OutputSample {
+    pub attempt: AttemptId,
+    pub streams: [Option<Mark>; 2],
 }

@@ -149,13 +149,18 @@ fn look_until_the_end(
     while waited(shared, pause) {
         let now = clock::now();
         let watched = list.all();
-        let trees = trees.look(now, &watched, &mut |finding| {
+        let looked = trees.look(now, &watched, &mut |finding| {
             // It may have ended while the look went on.
             if list.holds(finding.attempt) {
                 on_finding(finding);
             }
         });
-        on_sample(Arc::new(Sample { at: now.mono, machine: machine.look(), trees }));
+        on_sample(Arc::new(Sample {
+            at: now.mono,
+            machine: machine.look(),
+            trees: looked,
+            outputs: trees.outputs(),
+        }));
         pause = pause_after(clock::mono(), now.mono);
     }
 }

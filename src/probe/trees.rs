@@ -4,7 +4,8 @@ use super::Watched;
 use super::processes::{Member, Processes};
 use super::quiet::{Seen, Stillness};
 use crate::model::exec::Finding;
-use crate::model::{AttemptId, Mono, Now, ProcRef, TreeSample, Wall};
+use crate::model::query::Mark;
+use crate::model::{AttemptId, Mono, Now, OutputSample, ProcRef, TreeSample, Wall};
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -124,6 +125,16 @@ impl Trees {
             self.known.insert(watched.attempt, known_of);
         }
         trees
+    }
+
+    /// How long the output of each attempt was at the last look.
+    pub fn outputs(&self) -> Vec<OutputSample> {
+        let mark = |(size, at)| Mark { at: Wall(at), size };
+        let sample = |(attempt, known): (&AttemptId, &Known)| OutputSample {
+            attempt: *attempt,
+            streams: known.output.map(|seen| seen.map(mark)),
+        };
+        self.known.iter().map(sample).collect()
     }
 
     fn sums(&self) -> HashMap<AttemptId, Sum> {
@@ -421,6 +432,9 @@ mod tests {
         written(3, "hello");
         let tree = machine.look(still, &leader)[0];
         assert_eq!((tree.last_output, tree.quiet_since), (Some(Mono(3_000_000)), None));
+        let mark = Mark { at: Wall(1_000_003_000_000), size: 5 };
+        let outputs = machine.trees.outputs();
+        assert_eq!((outputs.len(), outputs[0].streams), (1, [Some(mark), None]));
         machine.look(still, &leader);
         let tree = machine.look(still, &leader)[0];
         assert_eq!(tree.last_output, Some(Mono(3_000_000)));

@@ -167,6 +167,7 @@ impl Script {
         let offset = match from {
             OutputFrom::Tail => all.len().saturating_sub(max_bytes),
             OutputFrom::Offset(offset) => usize::try_from(offset).unwrap().min(all.len()),
+            OutputFrom::After(_) => 0,
         };
         let bytes = all[offset..all.len().min(offset + max_bytes)].to_vec();
         OutputPart {
@@ -176,6 +177,7 @@ impl Script {
             size: all.len() as u64,
             bytes: Text(bytes),
             complete: true,
+            marks: Vec::new(),
         }
     }
 }

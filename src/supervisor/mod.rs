@@ -3,15 +3,18 @@
 //!
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
-//! queries, [`finish`] writes the report. Decisions are the engine's.
+//! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`] writes the report. Decisions are the engine's.
 
 pub mod answer;
 pub mod finish;
 pub mod launch;
 pub mod ledger;
+pub mod marks;
 mod perform;
 pub mod prepare;
 pub mod publish;
+mod recent;
+pub mod search;
 
 use crate::clock;
 use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
@@ -21,6 +24,7 @@ use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
+use crate::model::query::Query;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
@@ -29,8 +33,10 @@ use crate::probe::{Probe, WatchList};
 use answer::Scans;
 use launch::Launcher;
 use ledger::Ledger;
+use marks::Marks;
 use prepare::{Expanded, Prepared};
 use publish::Publisher;
+use search::{Searched, Searches};
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -102,6 +108,7 @@ enum Message {
     Front(ToServer),
     FrontGone,
     Signal(i32),
+    Searched(Searched),
 }
 
 /// Whether the run's own front end is there.
@@ -128,6 +135,8 @@ struct Supervisor {
     ledger: Ledger,
     publisher: Publisher,
     scans: Scans,
+    marks: Marks,
+    searches: Searches,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -258,6 +267,8 @@ fn start(
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
         scans: Scans::default(),
+        marks: Marks::default(),
+        searches: Searches::default(),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -430,6 +441,7 @@ impl Supervisor {
             }
             Message::Signal(libc::SIGTSTP) => self.suspend(),
             Message::Signal(number) => self.signalled(number),
+            Message::Searched(searched) => self.searched(searched),
         }
     }
 
@@ -450,6 +462,7 @@ impl Supervisor {
     fn perform(&mut self, step: Step) {
         for event in &step.events {
             self.ledger.note(event);
+            self.note_end(event);
             self.publisher.note(event, &self.engine);
             self.follow(event);
         }
@@ -483,6 +496,7 @@ impl Supervisor {
         for tree in &sample.trees {
             self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
         }
+        self.note_outputs(&sample);
         self.publisher.sampled(sample);
     }
 
@@ -547,6 +561,7 @@ impl Supervisor {
             }
             FromClient::Left { client } => {
                 self.scans.leave(client);
+                self.searches.cancel(client);
                 if self.clients.leave(client) == Some(Role::Owner) {
                     self.lose_owner();
                 }
@@ -584,6 +599,7 @@ impl Supervisor {
                 };
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
+            ToServer::Query { id, query: Query::Search(search) } => self.search(client, id, search),
             ToServer::Query { id, query } => self.answer_to(client, id, &query),
             ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
                 self.screen_signalled(signal);

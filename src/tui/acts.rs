@@ -2,7 +2,7 @@
 
 use super::format;
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
-use super::output::{Ask, Streams};
+use super::output::Ask;
 use super::panels::PANELS;
 use super::settings::Warning;
 use super::theme::Theme;
@@ -308,12 +308,7 @@ pub fn stop(model: &mut Model, how: StopHow, actions: &mut Vec<Action>) {
 
 /// Shows both streams, stdout, stderr in turn.
 pub fn next_streams(model: &mut Model) {
-    model.output.top = None;
-    model.output.streams = match model.output.streams {
-        Streams::Both => Streams::Out,
-        Streams::Out => Streams::Err,
-        Streams::Err => Streams::Both,
-    };
+    model.output.next_streams();
 }
 
 /// Puts a theme on.

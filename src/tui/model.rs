@@ -286,7 +286,7 @@ impl Model {
         const CALM_US: u64 = 1_000_000;
         // A worker with very short jobs would make the panel flicker: a look lasts a second.
         let fresh = self.now.mono.0.saturating_sub(self.output.target_since.0) < CALM_US;
-        let busy_looking = self.output.top.is_some() || fresh;
+        let busy_looking = self.output.is_held() || fresh;
         if !by_hand && busy_looking && self.output.target.is_some() {
             return;
         }

@@ -420,7 +420,7 @@ fn turn_to_next(model: &mut Model, by: isize) {
 
 /// A run that ended badly turns the eye to why, unless somebody is looking at something.
 fn turn_to_failures(model: &mut Model) {
-    let looking = model.zoom.is_some() || model.popup.is_some() || model.output.top.is_some();
+    let looking = model.zoom.is_some() || model.popup.is_some() || model.output.is_held();
     if !looking && model.focus == panels::WORKERS && model.failure.is_some() {
         model.turn_to(panels::ALERTS);
     }
@@ -452,8 +452,8 @@ fn back(model: &mut Model) {
         model.focus = before;
     } else if model.axis.cursor.is_some() || model.axis.end.is_some() {
         model.axis.clear();
-    } else if model.output.top.is_some() {
-        model.output.top = None;
+    } else if model.output.is_held() {
+        model.output.follow();
     } else if !model.tags.is_empty() {
         model.tags.clear();
     } else if model.view != super::layout::OVERVIEW {

@@ -334,6 +334,70 @@ fn logs_follow_a_job_to_its_end() {
     assert_eq!(run.end(), 0);
 }
 
+const TALKING: &str = "
+workers: 2
+tasks:
+  - name: a
+    foreach: {n: {range: 1..3}}
+    retries: 1
+    run: |
+      printf '\\033[31mfirst\\033[0m of {n}\\n10%%\\r99%%\\n'
+      echo 'a warning of {n}' >&2
+      [ {n} != 2 -o $GANGER_ATTEMPT = 2 ] || exit 1
+      while [ {n} = 3 -a ! -e go ]; do sleep 0.02; done
+      printf 'no end of {n}'
+";
+
+#[test]
+fn lines_of_all_jobs_are_followed_searched_and_have_times() {
+    let home = Home::new();
+    let mut run = home.start(TALKING, &[]);
+    let id = run.started(3)["run"].as_str().unwrap().to_owned();
+    wait_until(|| home.ok(&["logs", "--all"]).contains("a:3 ! a warning of 3"));
+    let all = home.ok(&["logs", "--all"]);
+    let count = |text: &str, line: &str| text.lines().filter(|l| *l == line).count();
+    for (line, n) in [
+        ("a:1 | \x1b[31mfirst\x1b[0m of 1", 1),
+        ("a:1 ! a warning of 1", 1),
+        ("a:1 | no end of 1", 1),
+        ("a:2 ! a warning of 2", 1),
+        ("a:2#2 ! a warning of 2", 1),
+        ("a:3 | no end of 3", 0),
+    ] {
+        assert_eq!(count(&all, line), n, "{line} in {all}");
+    }
+    assert!(all.find("a:2 !").unwrap() < all.find("a:2#2 !").unwrap());
+
+    let found = home.ok(&["logs", "--search", "/first of [23]/"]);
+    assert_eq!(found, "a:2 | first of 2\na:2#2 | first of 2\na:3 | first of 3\n");
+    assert_eq!(home.ok(&["logs", "a:3", "--search", "WARNING"]), "");
+    assert_eq!(home.ok(&["logs", "a:3", "--search", "warning"]), "a:3 ! a warning of 3\n");
+    assert_eq!(home.ok(&["logs", ":1", "--search", "99%", "--stdout"]), "a:1 | 99%\n");
+    assert!(home.fails(2, &["logs", "--search", "/(/"]).contains("regular expression"));
+
+    let stamped = home.ok(&["logs", ":3", "--timestamps"]);
+    let (time, rest) = stamped.lines().next().unwrap().split_once(' ').unwrap();
+    assert!(time.ends_with('Z') && time.len() == 27, "{stamped}");
+    assert!(rest.starts_with("a:3 "), "{stamped}");
+
+    let mut follow = home.command(&["logs", "--all", "-f"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(follow.stdout.take().unwrap());
+    let mut line = String::new();
+    out.read_line(&mut line).unwrap();
+    go(&home);
+    let mut followed = line.clone();
+    out.read_to_string(&mut followed).unwrap();
+    assert!(follow.wait().unwrap().success());
+    assert_eq!(count(&followed, "a:3 | no end of 3"), 1, "{followed}");
+    assert_eq!(followed.lines().count(), all.lines().count() + 1, "every line once");
+    assert_eq!(run.end(), 0);
+
+    let kept = home.ok(&["logs", "--all", "-r", &id]);
+    assert_eq!(kept.lines().count(), followed.lines().count());
+    assert_eq!(home.ok(&["logs", "--search", "end of 3", "-r", &id]), ":3 | no end of 3\n");
+    assert!(home.fails(2, &["logs", "a:3", "--search", "x", "-r", &id]).contains("not kept"));
+}
+
 #[test]
 fn logs_do_not_wait_for_a_job_that_will_never_start() {
     let home = Home::new();

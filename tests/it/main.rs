@@ -7,6 +7,7 @@ mod cli;
 mod exec;
 mod inputs;
 mod jobs;
+mod output;
 mod run;
 mod task_file;
 mod tasks;

@@ -70,6 +70,10 @@ impl Supervisor {
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }
+            Query::Recent { after, pace, max_bytes } => {
+                Ok(Reply::Recent(self.recent(*after, *pace, *max_bytes)))
+            }
+            Query::Search(_) => Err("a search is answered when it has found something".to_owned()),
         }
     }
 
@@ -117,7 +121,7 @@ impl Supervisor {
     }
 
     /// Finds the job that a person named.
-    fn resolve(&self, job: &JobRef) -> Result<JobNo, String> {
+    pub(super) fn resolve(&self, job: &JobRef) -> Result<JobNo, String> {
         let state = self.engine.state();
         match &job.place {
             JobPlace::Number(no) if no.0 <= state.counts().total => Ok(*no),

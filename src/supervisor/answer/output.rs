@@ -32,7 +32,7 @@ impl Supervisor {
     }
 
     pub(super) fn output(
-        &self,
+        &mut self,
         job: &JobRef,
         stream: Stream,
         from: OutputFrom,
@@ -55,9 +55,14 @@ impl Supervisor {
             Stream::Stderr => files.stderr,
         };
         let max_bytes = max_bytes.min(OUTPUT_PART_BYTES);
+        let from = match from {
+            OutputFrom::After(at) => OutputFrom::Offset(self.marks.size_at(attempt, stream, at)),
+            other => other,
+        };
         let (offset, size, bytes) = read_part(&self.outputs, attempt, stream, from, max_bytes)
             .map_err(|e| format!("cannot read the output of {attempt}: {e}"))?;
-        Ok(OutputPart { attempt, path, offset, size, bytes: Text(bytes), complete })
+        let marks = self.marks_of(attempt, stream, offset, offset + bytes.len() as u64);
+        Ok(OutputPart { attempt, path, offset, size, bytes: Text(bytes), complete, marks })
     }
 }
 
@@ -81,6 +86,7 @@ fn read_part(
     let offset = match from {
         OutputFrom::Tail => size.saturating_sub(u64::from(max_bytes)),
         OutputFrom::Offset(offset) => offset.min(size),
+        OutputFrom::After(_) => 0,
     };
     file.seek(SeekFrom::Start(offset))?;
     let mut bytes = Vec::new();

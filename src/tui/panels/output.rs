@@ -5,7 +5,8 @@ use crate::model::query::Stream;
 use crate::tui::canvas::{Canvas, Span};
 use crate::tui::keymap::Act;
 use crate::tui::model::{Model, Selection};
-use crate::tui::output::{Pair, StreamBuf, Streams};
+use crate::tui::output::{Pair, Position, Room, StreamBuf, Streams};
+use crate::tui::sanitize;
 use crate::tui::theme::Role;
 use crate::tui::update::Action;
 use crate::tui::{acts, format};
@@ -56,9 +57,9 @@ impl Panel for OutputPanel {
         match act {
             Act::Left => model.output.left = model.output.left.saturating_sub(8),
             Act::Right => model.output.left = (model.output.left + 8).min(4096),
-            Act::Follow => match model.output.top {
-                Some(_) => model.output.top = None,
-                None => model.output.scroll(0, model.rows_of(super::OUTPUT)),
+            Act::Follow => match model.output.is_held() {
+                true => model.output.follow(),
+                false => model.output.scroll(0, room(model)),
             },
             Act::Streams => acts::next_streams(model),
             _ => return false,
@@ -67,8 +68,8 @@ impl Panel for OutputPanel {
     }
 
     fn step(&self, model: &mut Model, by: isize) -> bool {
-        let page = model.rows_of(super::OUTPUT);
-        model.output.scroll(by, page);
+        let room = room(model);
+        model.output.scroll(by, room);
         true
     }
 
@@ -81,6 +82,11 @@ impl Panel for OutputPanel {
             acts::send_ask(model, ask, actions);
         }
     }
+}
+
+fn room(model: &Model) -> Room {
+    // The width does not matter while lines are cut.
+    Room { height: model.rows_of(super::OUTPUT), width: usize::from(model.size.width) }
 }
 
 fn status(model: &Model) -> Vec<Span> {
@@ -101,10 +107,10 @@ fn foot(model: &Model) -> Vec<Span> {
     let mut spans = vec![(format!("out {:>4}", format::size(pair.out.size)), Role::Dim)];
     let role = if pair.err.size > 0 { Role::Stderr } else { Role::Dim };
     spans.push((format!("  err {:>4}", format::size(pair.err.size)), role));
-    let place = match (model.output.top, pair.complete) {
-        (Some(_), _) => "  held still",
-        (None, true) => "  complete",
-        (None, false) => "  following",
+    let place = match (model.output.is_held(), pair.complete) {
+        (true, _) => "  held still",
+        (false, true) => "  complete",
+        (false, false) => "  following",
     };
     spans.push((place.to_owned(), Role::Dim));
     spans
@@ -117,21 +123,27 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     };
     let active = model.output.active();
     let buf = pair.of(active);
-    if let (Some(why), true) = (&buf.refused, buf.lines.is_empty()) {
+    if let (Some(why), true) = (&buf.refused, buf.n_lines() == 0) {
         canvas.put_cut(1, 0, u16::MAX, why, Role::Dim);
         return;
     }
-    if model.output.top.is_none() && model.output.streams == Streams::Both {
+    if !model.output.is_held() && model.output.streams() == Streams::Both {
         draw_both(model, pair, canvas);
         return;
     }
-    if buf.lines.is_empty() {
+    if buf.n_lines() == 0 {
         canvas.put_cut(1, 0, u16::MAX, silence(model, pair, active), Role::Dim);
         return;
     }
     let rows = usize::from(canvas.height());
-    let last_top = buf.lines.len().saturating_sub(rows);
-    let top = model.output.top.unwrap_or(last_top).min(last_top);
+    let last_top = buf.n_lines().saturating_sub(rows);
+    let top = match model.output.place() {
+        Position::End => last_top,
+        Position::Start => 0,
+        Position::At { stream, offset, .. } if stream == active => buf.line_at(offset).unwrap_or(0),
+        Position::At { .. } => last_top,
+    };
+    let top = top.min(last_top);
     let height = canvas.height();
     draw_lines(model, canvas, buf, active, top, 0, height);
 }
@@ -149,7 +161,7 @@ fn silence(model: &Model, pair: &Pair, stream: Stream) -> &'static str {
 /// Both streams at their ends: stderr gets what it needs, at most a third while stdout is there.
 fn draw_both(model: &Model, pair: &Pair, canvas: &mut Canvas<'_>) {
     let rows = usize::from(canvas.height());
-    let (n_out, n_err) = (pair.out.lines.len(), pair.err.lines.len());
+    let (n_out, n_err) = (pair.out.n_lines(), pair.err.n_lines());
     if n_out + n_err == 0 {
         let text = match (model.output.offline, pair.complete) {
             (true, false) => "the supervisor has gone: its output is in the run's folder",
@@ -197,10 +209,11 @@ fn draw_lines(
         Stream::Stdout => (Role::Text, " "),
         Stream::Stderr => (Role::Stderr, canvas.glyphs().edge),
     };
-    for (i, line) in buf.lines.iter().skip(top).take(usize::from(rows)).enumerate() {
+    let lines = (top..buf.n_lines()).map(|i| sanitize::line(buf.line(i)));
+    for (i, line) in lines.take(usize::from(rows)).enumerate() {
         let y = y + i as u16;
         canvas.put(0, y, edge, role);
-        let rest = skip_cells(line, model.output.left);
+        let rest = skip_cells(&line, model.output.left);
         let room = canvas.width().saturating_sub(1);
         canvas.put_cut(1, y, room, rest, role);
     }

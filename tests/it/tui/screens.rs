@@ -39,6 +39,7 @@ pub fn answer_output(model: &mut Model, out: &str, err: &str) {
                 size: body.len() as u64,
                 bytes: Text::from(body),
                 complete: true,
+                marks: Vec::new(),
             };
             let reply = ToClient::Reply { id, reply: Box::new(Reply::Output(part)) };
             let now = model.now;
