@@ -23,6 +23,9 @@ impl Engine {
             Command::Signal { job, signal } => self.signal_job(job, signal, by),
             Command::Retry { job } => self.retry_job(job, by),
             Command::Stop { how } => return self.ask_to_stop(how, by),
+            Command::Prioritize { .. } | Command::Many { .. } | Command::Undo { .. } => {
+                Err("this command cannot be done yet".to_owned())
+            }
         };
         words.map_or_else(Answer::Refused, Answer::Done)
     }

@@ -145,7 +145,7 @@ impl State {
             }
             Event::Paused { target, by, .. } => self.paused(*target, by),
             Event::Resumed { target, .. } => self.resumed(*target),
-            Event::Signalled { .. } => {}
+            Event::Signalled { .. } | Event::Prioritized { .. } => {}
             Event::RunStopping { how, by, why } => {
                 if *by != Requester::Rule {
                     self.run.stopped_by = Some(by.clone());

@@ -40,6 +40,18 @@ pub enum StopHow {
     Kill,
 }
 
+/// Where a waiting job is to stand in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    /// Before everything that waits in its pool.
+    First,
+    /// By this priority in place of its task's.
+    Priority(i32),
+    /// By its task's priority again.
+    OfTask,
+}
+
 /// An act on a run. All jobs and pools named exist when the engine sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
@@ -77,6 +89,19 @@ pub enum Command {
     /// Brings the run to its end.
     Stop {
         how: StopHow,
+    },
+    /// Moves a waiting job in the queue of its pool.
+    Prioritize {
+        job: JobNo,
+        to: Rank,
+    },
+    /// Does all of these at once, with one answer that counts. None of them is `Many` or `Undo`.
+    Many {
+        commands: Vec<Command>,
+    },
+    /// Takes back an act of `Snapshot::acts`, as far as it can be.
+    Undo {
+        act: u64,
     },
 }
 

@@ -144,6 +144,14 @@ pub enum Event {
         signal: i32,
         by: Requester,
     },
+    /// A waiting job stands by priority `to` in its queue; it stood by `from`. `None`: by its
+    /// task's.
+    Prioritized {
+        job: JobNo,
+        from: Option<i32>,
+        to: Option<i32>,
+        by: Requester,
+    },
     RunStopping {
         how: StopHow,
         by: Requester,

@@ -2,8 +2,10 @@
 
 use super::bytes::Text;
 use super::ids::{AttemptId, JobNo, JobRef};
+use super::record::{EventFilter, EventPage, EventsFrom};
 use super::snapshot::{RunInfo, Snapshot};
-use super::time::Wall;
+use super::time::{Mono, Wall};
+use super::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 
 /// A question to the supervisor.
@@ -20,6 +22,17 @@ pub enum Query {
     Output { job: JobRef, stream: Stream, from: OutputFrom, max_bytes: u32 },
     /// Why a job is not running, or what it is doing, in sentences.
     Why { job: JobRef },
+    /// What ran between two moments, both included: the same moment twice asks what ran then.
+    /// A worker with more than `max_bars` bars has its bars merged into as many stretches.
+    Timeline { from: Mono, to: Mono, max_bars: u32 },
+    /// A page of what has happened.
+    Events {
+        #[serde(default)]
+        filter: EventFilter,
+        #[serde(default)]
+        from: EventsFrom,
+        limit: u32,
+    },
 }
 
 /// Which jobs a page holds: all conditions must hold.
@@ -67,6 +80,8 @@ pub enum Reply {
     Why {
         lines: Vec<String>,
     },
+    Timeline(Timeline),
+    Events(EventPage),
     /// The question cannot be answered, and why.
     Refused {
         error: String,

@@ -51,6 +51,7 @@ impl Supervisor {
                 Ok(Reply::Job { job: Box::new(detail) })
             }
             Query::Why { job } => Ok(Reply::Why { lines: self.why(self.resolve(job)?) }),
+            Query::Timeline { .. } | Query::Events { .. } => Err("not kept yet".to_owned()),
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }

@@ -167,6 +167,7 @@ impl Publisher {
             machine: self.sample.machine.clone(),
             sampled_at: self.sample.at,
             notices: self.notices.clone(),
+            ..Snapshot::default()
         }
     }
 
@@ -199,6 +200,7 @@ impl Publisher {
                     ready: pool.ready(),
                     blocked: pool.blocked(),
                     paused: pool.paused().is_some(),
+                    ..PoolView::default()
                 }
             })
             .collect()

@@ -342,6 +342,10 @@ impl Story {
                 format!("{} {count} of {}", word(*outcome), task(t))
             }
             Event::Scaled { from, to, .. } => format!("scaled {from} to {to}"),
+            Event::Prioritized { job, to, .. } => match to {
+                Some(to) => format!("priority {} {to}", self.name(*job)),
+                None => format!("priority {} of-task", self.name(*job)),
+            },
             Event::Paused { .. } => "paused".to_owned(),
             Event::Resumed { .. } => "resumed".to_owned(),
             Event::RunStopping { how, .. } => format!("run-stopping {how:?}").to_lowercase(),

@@ -190,6 +190,7 @@ impl Watch {
             Event::RunEnded { outcome, exit_code, .. } => {
                 self.run_ended(*outcome, *exit_code)?;
             }
+            Event::Prioritized { .. } => {}
             Event::RunStarted { .. } | Event::Expanding { .. } => {}
         }
         Ok(())

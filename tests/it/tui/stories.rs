@@ -53,6 +53,7 @@ fn shown(action: &Action) -> Option<String> {
             Command::Signal { job, signal } => format!("{} {job}", signal_name(*signal)),
             Command::Retry { job } => format!("retry {job}"),
             Command::Stop { how } => format!("end {how:?}"),
+            other => format!("{other:?}"),
         }),
         Action::Suspend => Some("suspend".to_owned()),
         Action::Leave(Ended::Run { exit_code, .. }) => Some(format!("leave {exit_code}")),
