@@ -3,6 +3,7 @@
 mod sabotage;
 mod sim;
 mod simulations;
+mod steering;
 mod stories;
 mod story;
 mod watch;
