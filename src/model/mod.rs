@@ -17,9 +17,11 @@ pub mod query;
 pub mod record;
 pub mod report;
 pub mod sample;
+pub mod sentence;
 pub mod snapshot;
 pub mod time;
 pub mod timeline;
+pub mod words;
 
 pub use act::{Act, StopProof};
 pub use alert::{Alert, AlertKind, AlertLevel};

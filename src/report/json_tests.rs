@@ -88,6 +88,7 @@ fn lines() -> BTreeMap<String, Value> {
         .iter()
         .map(|event| {
             let line = lines.line(event, at(2));
+            assert_eq!(line["event"], event.word());
             (line["event"].as_str().unwrap().to_owned(), line)
         })
         .collect()
