@@ -5,8 +5,11 @@
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
 //! queries, [`finish`] writes the report. Decisions are the engine's.
 
+pub mod acts;
 pub mod answer;
 pub mod finish;
+pub mod flow;
+pub mod history;
 pub mod launch;
 pub mod ledger;
 mod perform;
