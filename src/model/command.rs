@@ -121,3 +121,22 @@ pub enum Answer {
     /// Not done, and why, in words.
     Refused(String),
 }
+
+impl Command {
+    /// The job or the pool that it names, if it is one.
+    pub fn about(&self) -> (Option<JobNo>, Option<PoolIdx>) {
+        match self {
+            Command::Kill { job, .. }
+            | Command::Signal { job, .. }
+            | Command::Retry { job }
+            | Command::Prioritize { job, .. } => (Some(*job), None),
+            Command::Scale { pool, .. } => (None, Some(*pool)),
+            Command::Pause { target } | Command::Resume { target } => match target {
+                PauseTarget::Run => (None, None),
+                PauseTarget::Pool(pool) => (None, Some(*pool)),
+                PauseTarget::Job(job) => (Some(*job), None),
+            },
+            Command::Stop { .. } | Command::Many { .. } | Command::Undo { .. } => (None, None),
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! Events and commands as sentences for people.
 
-use super::command::{Command, PauseTarget, Rank, Requester, StopHow};
+use super::command::{Answer, Command, PauseTarget, Rank, Requester, StopHow};
 use super::event::Event;
 use super::harmless::harmless_line;
 use super::ids::{AttemptId, JobNo, PoolIdx, TaskIdx};
@@ -198,6 +198,16 @@ pub fn of_command(names: &dyn Names, command: &Command) -> String {
         Command::Many { commands } => of_many(names, commands),
         Command::Undo { act } => format!("undo act {act}"),
     };
+    harmless_line(text.as_bytes(), SENTENCE_CHARS)
+}
+
+/// Says what somebody asked for, in the words of [`of_command`], and what was answered.
+pub fn of_request(asked: &str, by: &Requester, answer: &Answer) -> String {
+    let (how, words) = match answer {
+        Answer::Done(words) => ("done", words),
+        Answer::Refused(words) => ("refused", words),
+    };
+    let text = format!("{asked}, asked by {}: {how}: {words}", who(by));
     harmless_line(text.as_bytes(), SENTENCE_CHARS)
 }
 

@@ -12,6 +12,7 @@ use crate::model::query::{
     JobDetail, JobFilter, JobRow, OutputFrom, OutputPart, Query, Reply, Stream,
 };
 use crate::model::report::CommandText;
+use crate::model::timeline::Range;
 use crate::model::{AttemptId, JobNo, JobPlace, JobRef, Outcome, Slot, TaskIdx, Text};
 use crate::plan::inputs::InputSet;
 use std::io::{Read, Seek, SeekFrom};
@@ -51,7 +52,18 @@ impl Supervisor {
                 Ok(Reply::Job { job: Box::new(detail) })
             }
             Query::Why { job } => Ok(Reply::Why { lines: self.why(self.resolve(job)?) }),
-            Query::Timeline { .. } | Query::Events { .. } => Err("not kept yet".to_owned()),
+            Query::Timeline { from, to, max_bars } => {
+                if from > to {
+                    return Err("a timeline ends before it begins".to_owned());
+                }
+                let (from, to, now) = (*from, *to, clock::mono());
+                let range = Range { from, to, now, max_bars: *max_bars };
+                Ok(Reply::Timeline(self.history.timeline(range, self.engine.state())))
+            }
+            Query::Events { filter, from, limit } => {
+                let page = self.history.page(filter, *from, *limit, self.engine.state());
+                Ok(Reply::Events(page))
+            }
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }

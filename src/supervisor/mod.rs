@@ -21,15 +21,19 @@ use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
 use crate::control::runs::RunFolder;
 use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
-use crate::engine::{Engine, Input, Step};
+use crate::engine::{Effect, Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::query::Reply;
+use crate::model::sentence;
 use crate::model::{
-    Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
+    Answer, Asked, Command, Event, Mono, Now, PauseTarget, Requester, RunInfo, Sample, StopHow,
+    TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, WatchList};
+use acts::Acts;
+use history::History;
 use launch::Launcher;
 use ledger::Ledger;
 use prepare::{Expanded, Prepared};
@@ -130,6 +134,7 @@ struct Supervisor {
     clients: Clients,
     ledger: Ledger,
     publisher: Publisher,
+    history: History,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -258,6 +263,7 @@ fn start(
         clients,
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        history: History::default(),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -431,30 +437,81 @@ impl Supervisor {
 
     /// Feeds the engine and performs what it asks for.
     fn input(&mut self, input: Input) {
-        let step = self.engine.handle(clock::now(), input);
-        self.perform(step);
+        let now = clock::now();
+        let step = self.engine.handle(now, input);
+        self.perform(step, now);
     }
 
-    fn ask(&mut self, by: Requester, command: Command) -> Answer {
-        let asked = Input::Asked(Asked { by, command });
-        let mut step = self.engine.handle(clock::now(), asked);
+    /// Does what somebody asked for, if everything that it names is there.
+    fn request(&mut self, by: Requester, command: Command) -> Answer {
+        let (command, is_undo) = match command {
+            Command::Undo { act } => match self.publisher.acts.take_back(act) {
+                Ok(back) => (back, true),
+                Err(why) => return Answer::Refused(why),
+            },
+            command => (command, false),
+        };
+        match self.check(&command) {
+            Ok(()) => self.ask(by, command, is_undo),
+            Err(why) => {
+                let begun = Acts::begin(self.engine.state(), by.clone(), &command, is_undo);
+                let answer = Answer::Refused(why);
+                self.keep_act(begun, by, &command, &answer, clock::now());
+                answer
+            }
+        }
+    }
+
+    fn ask(&mut self, by: Requester, command: Command, is_undo: bool) -> Answer {
+        let now = clock::now();
+        let begun = Acts::begin(self.engine.state(), by.clone(), &command, is_undo);
+        let asked = Input::Asked(Asked { by: by.clone(), command: command.clone() });
+        let mut step = self.engine.handle(now, asked);
         let answer = step.answer.take();
-        self.perform(step);
-        answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()))
+        let answer =
+            answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()));
+        self.keep_act(begun, by, &command, &answer, now);
+        self.perform(step, now);
+        answer
     }
 
-    fn perform(&mut self, step: Step) {
+    /// Keeps a request and its answer for people to look back.
+    fn keep_act(
+        &mut self,
+        begun: acts::Begun,
+        by: Requester,
+        command: &Command,
+        answer: &Answer,
+        now: Now,
+    ) {
+        self.publisher.changed();
+        let act = self.publisher.acts.end(begun, answer, now.mono);
+        let text = sentence::of_request(&act.asked, &by, answer);
+        self.history.note_asked(by, text, command.about(), now);
+    }
+
+    fn perform(&mut self, step: Step, now: Now) {
         for event in &step.events {
             self.ledger.note(event);
-            self.publisher.note(event, &self.engine);
+            self.publisher.note(event, now.mono, &self.engine);
             self.follow(event);
         }
         self.clients.push_events(&step.events);
+        let end = match step.events.last() {
+            Some(Event::RunEnded { outcome, exit_code, at }) => Some((*outcome, *exit_code, *at)),
+            _ => None,
+        };
+        for event in step.events {
+            self.history.note(event, now, self.engine.state());
+        }
         for effect in step.effects {
+            if let Effect::Kill { attempt } = &effect {
+                self.publisher.stops.killed(*attempt, now.mono);
+            }
             self.effect(effect);
         }
-        if let Some(Event::RunEnded { outcome, exit_code, at }) = step.events.last() {
-            self.ended(*outcome, *exit_code, *at);
+        if let Some((outcome, exit_code, at)) = end {
+            self.ended(outcome, exit_code, at);
         }
     }
 
@@ -478,7 +535,7 @@ impl Supervisor {
         for tree in &sample.trees {
             self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
         }
-        self.publisher.sampled(sample);
+        self.publisher.sampled(sample, clock::mono(), self.engine.state());
     }
 
     fn signalled(&mut self, number: i32) {
@@ -503,20 +560,20 @@ impl Supervisor {
         let by = Requester::Signal { signal: libc::SIGTSTP };
         let was_paused = self.engine.state().run_paused().is_some();
         if !was_paused {
-            self.ask(by.clone(), Command::Pause { target: PauseTarget::Run });
+            self.ask(by.clone(), Command::Pause { target: PauseTarget::Run }, false);
         }
         self.backend.flush();
         // Returns when somebody has sent SIGCONT.
         let _stopping_oneself_cannot_fail =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
         if !was_paused {
-            self.ask(by, Command::Resume { target: PauseTarget::Run });
+            self.ask(by, Command::Resume { target: PauseTarget::Run }, false);
         }
     }
 
     fn stop(&mut self, by: Requester, how: StopHow) {
         if self.exit_code.is_none() {
-            self.ask(by, Command::Stop { how });
+            self.ask(by, Command::Stop { how }, false);
         }
     }
 
@@ -560,10 +617,7 @@ impl Supervisor {
                     Some(Role::Guest { pid }) => Requester::Cli { pid },
                     _ => Requester::Screen,
                 };
-                let answer = match self.check(&command) {
-                    Err(why) => Answer::Refused(why),
-                    Ok(()) => self.ask(by, command),
-                };
+                let answer = self.request(by, command);
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
             ToServer::Query { id, query } => {

@@ -5,7 +5,7 @@ use super::{Message, Supervisor, prepare};
 use crate::clock;
 use crate::engine::{Effect, Input};
 use crate::exec::Backend;
-use crate::model::{AttemptId, Command, Event, ExecReport, PauseTarget, Slot, TaskIdx};
+use crate::model::{AttemptId, Command, Event, ExecReport, Slot, TaskIdx};
 use crate::probe::Watched;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -103,20 +103,7 @@ impl Supervisor {
         let state = self.engine.state();
         let n_jobs = state.counts().total;
         let n_pools = state.pools().len();
-        let job = match command {
-            Command::Kill { job, .. }
-            | Command::Signal { job, .. }
-            | Command::Retry { job }
-            | Command::Pause { target: PauseTarget::Job(job) }
-            | Command::Resume { target: PauseTarget::Job(job) } => Some(*job),
-            _ => None,
-        };
-        let pool = match command {
-            Command::Scale { pool, .. }
-            | Command::Pause { target: PauseTarget::Pool(pool) }
-            | Command::Resume { target: PauseTarget::Pool(pool) } => Some(*pool),
-            _ => None,
-        };
+        let (job, pool) = command.about();
         match (job, pool) {
             (Some(job), _) if job.0 == 0 || job.0 > n_jobs => {
                 Err(format!("no job {job}: this run has {n_jobs} jobs so far"))
