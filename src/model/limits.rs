@@ -57,6 +57,8 @@ pub const CLIENTS: usize = 64;
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks of the probe; `limits` by look needs at least five a second.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks at memory, swap and disk: none of them runs out in less.
+pub const SHORTAGE_INTERVAL: Duration = Duration::from_secs(3);
 /// Before the first look of the probe: a run of a few milliseconds is never looked at.
 pub const PROBE_FIRST_LOOK: Duration = Duration::from_millis(100);
 /// Share of one core that looking may cost, as a divisor: dear looks become rarer.

@@ -6,6 +6,7 @@
 //! queries, [`finish`] writes the report. Decisions are the engine's.
 
 pub mod acts;
+pub mod alerts;
 pub mod answer;
 pub mod finish;
 pub mod flow;
@@ -24,6 +25,7 @@ use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Effect, Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
+use crate::model::limits::SHORTAGE_INTERVAL;
 use crate::model::query::Reply;
 use crate::model::sentence;
 use crate::model::{
@@ -31,7 +33,7 @@ use crate::model::{
     TaskInfo,
 };
 use crate::plan::inputs::InputSet;
-use crate::probe::{Probe, WatchList};
+use crate::probe::{Probe, Shortage, WatchList};
 use acts::Acts;
 use history::History;
 use launch::Launcher;
@@ -103,6 +105,7 @@ pub struct Setup {
 enum Message {
     Exec(ExecReport),
     Sample(Arc<Sample>),
+    Shortage(Shortage),
     Finding(Finding),
     Expanded(Vec<Expanded>),
     Client(FromClient),
@@ -121,6 +124,13 @@ enum Owner {
     Gone,
 }
 
+/// When memory and disk are looked at next. One look at a time: it may block for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextLook {
+    At(Mono),
+    UnderWay,
+}
+
 /// A supervisor at work.
 struct Supervisor {
     prepared: Arc<Prepared>,
@@ -135,6 +145,7 @@ struct Supervisor {
     ledger: Ledger,
     publisher: Publisher,
     history: History,
+    shortage: NextLook,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -264,6 +275,7 @@ fn start(
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
         history: History::default(),
+        shortage: NextLook::At(Mono::default()),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -422,6 +434,10 @@ impl Supervisor {
         match message {
             Message::Exec(report) => self.input(Input::Exec(report)),
             Message::Sample(sample) => self.sampled(sample),
+            Message::Shortage(shortage) => {
+                self.shortage = NextLook::At(clock::mono() + SHORTAGE_INTERVAL);
+                self.publisher.shortage(clock::mono(), shortage);
+            }
             Message::Finding(finding) => self.input(Input::Finding(finding)),
             Message::Expanded(all) => self.expanded(all),
             Message::Client(from) => self.client(from),
@@ -535,7 +551,12 @@ impl Supervisor {
         for tree in &sample.trees {
             self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
         }
-        self.publisher.sampled(sample, clock::mono(), self.engine.state());
+        let now = clock::mono();
+        self.publisher.sampled(sample, now, self.engine.state());
+        if matches!(self.shortage, NextLook::At(at) if at <= now) {
+            self.shortage = NextLook::UnderWay;
+            self.read_shortage();
+        }
     }
 
     fn signalled(&mut self, number: i32) {

@@ -6,7 +6,7 @@ use crate::clock;
 use crate::engine::{Effect, Input};
 use crate::exec::Backend;
 use crate::model::{AttemptId, Command, Event, ExecReport, Slot, TaskIdx};
-use crate::probe::Watched;
+use crate::probe::{Watched, read_shortage};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -90,6 +90,14 @@ impl Supervisor {
                 }
             }
         }
+    }
+
+    /// Looks how short memory and disk are, where a dead network disk blocks nobody.
+    pub(super) fn read_shortage(&self) {
+        let (queue, dir) = (self.queue.clone(), self.folder.dir.clone());
+        tokio::task::spawn_blocking(move || {
+            drop(queue.blocking_send(Message::Shortage(read_shortage(&dir))));
+        });
     }
 
     /// Puts a message of our own into the queue.

@@ -2,6 +2,7 @@
 //! probe saw. Costs nothing while nobody looks.
 
 use super::acts::{Acts, Stops};
+use super::alerts::Alerts;
 use super::answer::tail_line;
 use super::flow::Flow;
 use super::prepare::Prepared;
@@ -14,6 +15,7 @@ use crate::model::{
     Sample, Slot, Snapshot, TaskIdx, TaskView, WorkerState, WorkerView, signal_name,
 };
 use crate::plan::inputs::InputSet;
+use crate::probe::Shortage;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ pub struct Publisher {
     flow: Flow,
     pub(super) acts: Acts,
     pub(super) stops: Stops,
+    alerts: Alerts,
 }
 
 impl Publisher {
@@ -58,6 +61,7 @@ impl Publisher {
             flow: Flow::default(),
             acts: Acts::default(),
             stops: Stops::default(),
+            alerts: Alerts::default(),
         }
     }
 
@@ -79,7 +83,13 @@ impl Publisher {
     pub fn sampled(&mut self, sample: Arc<Sample>, now: Mono, state: &State) {
         self.dirty = true;
         self.flow.read(now, state);
+        self.alerts.look(now, state, &sample);
         self.sample = sample;
+    }
+
+    /// Takes in how short memory and disk are.
+    pub fn shortage(&mut self, now: Mono, shortage: Shortage) {
+        self.alerts.note_shortage(now, shortage);
     }
 
     /// When the next snapshot should be made; `None`: nothing has changed.
@@ -91,6 +101,7 @@ impl Publisher {
     pub fn note(&mut self, event: &Event, now: Mono, engine: &Engine) {
         self.dirty = true;
         self.flow.note(event, engine.state());
+        self.alerts.note(event);
         self.stops.note(event, now, engine.state());
         match event {
             Event::RunStarted { at } => {
@@ -182,7 +193,7 @@ impl Publisher {
             machine: self.sample.machine.clone(),
             sampled_at: self.sample.at,
             notices: self.notices.clone(),
-            alerts: Vec::new(),
+            alerts: self.alerts.views(),
             acts: self.acts.views(),
             last_stops: self.stops.views(),
         }
