@@ -300,7 +300,8 @@ fn ended(exit: Option<Exit>, usage: &Usage) -> Value {
     })
 }
 
-fn who(by: &Requester) -> Value {
+/// Returns who asked, as an object.
+pub fn who(by: &Requester) -> Value {
     match by {
         Requester::Screen => json!({"who": "screen"}),
         Requester::Cli { pid } => json!({"who": "cli", "pid": pid}),
