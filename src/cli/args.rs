@@ -11,7 +11,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "ganger", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 all succeeded or up to date, 1 some job failed, 2 usage or \
-    invalid task file, 3 ganger itself failed, 130/143 ended by INT/TERM.")]
+    invalid task file, 3 ganger itself failed, 129/130/143 ended by HUP/INT/TERM.")]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,

@@ -33,8 +33,12 @@ pub mod exit {
     pub const USAGE: i32 = 2;
     /// ganger itself failed.
     pub const OWN: i32 = 3;
+    /// Ended by SIGHUP: the terminal went away.
+    pub const HUNG_UP: i32 = 129;
     /// Ended by a person: SIGINT, the screen, `ganger stop`.
     pub const INTERRUPTED: i32 = 130;
+    /// Killed by SIGQUIT.
+    pub const QUIT: i32 = 131;
     /// Ended by SIGTERM.
     pub const TERMINATED: i32 = 143;
 }

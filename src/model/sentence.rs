@@ -113,7 +113,7 @@ fn of_attempt(names: &dyn Names, event: &Event, at: Mono, took: Option<Duration>
             }
         }
         Event::LeaderEnded { attempt, exit, .. } => {
-            let exit = exit_words(*exit);
+            let exit = exit.map_or("nobody saw how".to_owned(), exit_words);
             format!("the leader of {} ended ({exit}); it left processes behind", name(attempt))
         }
         Event::AttemptQuiet { attempt, quiet: true, since } => {

@@ -167,7 +167,8 @@ impl Problems {
         if let Some(severity) = severity {
             let message =
                 format!("more than {0} problems: the first {0} are shown", limits::DIAGNOSTICS);
-            all.push(Diagnostic { severity, message, span: None, hint: None });
+            let hint = Some("Correct these first, then check again.".to_owned());
+            all.push(Diagnostic { severity, message, span: None, hint });
         }
         all
     }
@@ -345,21 +346,27 @@ fn to_u32(n: usize) -> u32 {
 pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64;
     const COMPARED: usize = 5000;
+    const BEGINNING: usize = 3;
     if wrong.len() > LONGEST {
         return None;
     }
     let wrong_lower = wrong.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .filter(|name| name.len() <= LONGEST)
-        .take(COMPARED)
+    let known: Vec<&str> =
+        known.into_iter().filter(|name| name.len() <= LONGEST).take(COMPARED).collect();
+    let near = known
+        .iter()
+        .copied()
         .map(|name| (strsim::damerau_levenshtein(&wrong_lower, &name.to_lowercase()), name))
         .filter(|(distance, name)| {
             *distance <= (wrong.chars().count().max(name.chars().count()) / 3).max(1)
                 && *distance < wrong.chars().count().min(name.chars().count())
         })
         .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
+        .map(|(_, name)| name);
+    // A name that was not finished, if only one begins so.
+    let mut begun =
+        known.iter().copied().filter(|name| wrong.len() >= BEGINNING && name.starts_with(wrong));
+    near.or_else(|| begun.next().filter(|_| begun.next().is_none()))
 }
 
 #[cfg(test)]
@@ -422,5 +429,8 @@ mod tests {
         assert_eq!(nearest("need", known), Some("needs"));
         assert_eq!(nearest("parallelism", known), None);
         assert_eq!(nearest("x", known), None);
+        let tasks = ["compress", "verify", "verify-all"];
+        assert_eq!(nearest("comp", tasks), Some("compress"));
+        assert_eq!(nearest("ver", tasks), None);
     }
 }

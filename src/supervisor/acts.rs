@@ -109,7 +109,7 @@ impl Stops {
             }
             Event::LeaderEnded { attempt, exit, at, .. } => {
                 if let Some(stop) = self.find(*attempt) {
-                    (stop.leader_ended_at, stop.exit) = (Some(at.mono), Some(*exit));
+                    (stop.leader_ended_at, stop.exit) = (Some(at.mono), *exit);
                 }
             }
             Event::AttemptEnded { attempt, exit, swept, error, at, .. } => {

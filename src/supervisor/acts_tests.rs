@@ -91,12 +91,12 @@ fn a_stop_is_followed_from_the_request_to_the_proof() {
     assert_eq!(world.stops.views()[0].killed_at, Some(second(15)));
     let attempt = stop.attempt;
     let at = |s| Now { mono: second(s), ..Now::default() };
-    let (exit, usage, oom_killed) = (Exit::Signal(9), Usage::default(), None);
+    let (exit, usage, oom_killed) = (Some(Exit::Signal(9)), Usage::default(), None);
     let ended =
         ExecReport::LeaderEnded { attempt, exit, usage, leftovers: 2, oom_killed, at: at(16) };
     world.at(16, Input::Exec(ended));
     let stop = world.stops.views().remove(0);
-    assert_eq!((stop.leader_ended_at, stop.exit), (Some(second(16)), Some(exit)));
+    assert_eq!((stop.leader_ended_at, stop.exit), (Some(second(16)), exit));
     assert_eq!((stop.ended_at, stop.nothing_left), (None, None), "two are alive still");
 
     let gone = ExecReport::TreeGone { attempt, swept: 2, unkillable: 0, at: at(17) };

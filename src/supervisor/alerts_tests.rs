@@ -58,7 +58,7 @@ impl World {
 
     fn exit(&mut self, job: u32, code: i32) {
         let attempt = AttemptId { job: JobNo(job), n: 1 };
-        let (exit, usage, at) = (Exit::Code(code), Usage::default(), self.now());
+        let (exit, usage, at) = (Some(Exit::Code(code)), Usage::default(), self.now());
         let (leftovers, oom_killed) = (0, None);
         let report = ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at };
         self.feed(Input::Exec(report));

@@ -4,6 +4,8 @@ use super::Supervisor;
 use super::launch::{Place, command, workdir};
 use super::publish::short;
 use crate::clock;
+use crate::control::proto::ToClient;
+use crate::control::server::ClientId;
 use crate::engine::JobState;
 use crate::exec::{self, Outputs};
 use crate::model::harmless::last_lines;
@@ -67,6 +69,14 @@ impl Supervisor {
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }
+        }
+    }
+
+    /// Tells somebody who asked for events late what came before, as far as it names jobs.
+    pub(super) fn catch_up(&mut self, client: ClientId) {
+        for event in super::publish::events_so_far(self.engine.state()) {
+            let message = ToClient::Event { event: Box::new(event), inputs: Vec::new() };
+            self.clients.send(client, &message);
         }
     }
 
@@ -191,6 +201,22 @@ impl Supervisor {
         })
     }
 
+    /// Why there is no output of a job that had no attempt.
+    fn without_output(&self, job: JobNo) -> String {
+        match self.engine.state().job_state(job) {
+            Some(JobState::Ended { outcome: Outcome::Skipped { upstream } }) => {
+                let up = self.task_name(upstream);
+                format!(
+                    "job {job} was skipped, since `{up}` did not end as needed: it has no output"
+                )
+            }
+            Some(JobState::Ended { outcome }) => {
+                format!("job {job} ended before it started ({}): it has no output", outcome.word())
+            }
+            _ => format!("job {job} has not started: there is no output yet"),
+        }
+    }
+
     fn output(
         &self,
         job: &JobRef,
@@ -202,7 +228,7 @@ impl Supervisor {
         let attempts = self.ledger.get(no).map_or(0, |r| r.attempts);
         let n = job.attempt.unwrap_or(attempts);
         if attempts == 0 {
-            return Err(format!("job {no} has not started: there is no output yet"));
+            return Err(self.without_output(no));
         }
         if n > attempts {
             return Err(format!("job {no} had {attempts} attempts, no attempt #{n}"));

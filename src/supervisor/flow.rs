@@ -116,7 +116,7 @@ mod tests {
         assert_eq!(feed(&mut flow, 5, jobs), (20.0, 0.0));
         for second in 6..=30 {
             let attempt = AttemptId { job: JobNo(second - 5), n: 1 };
-            let (exit, usage, at) = (Exit::Code(0), Usage::default(), now(u64::from(second)));
+            let (exit, usage, at) = (Some(Exit::Code(0)), Usage::default(), now(u64::from(second)));
             let (leftovers, oom_killed) = (0, None);
             let report =
                 ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at };

@@ -45,7 +45,7 @@ impl World {
             ms,
             Input::Exec(ExecReport::LeaderEnded {
                 attempt: World::attempt(job),
-                exit: Exit::Code(code),
+                exit: Some(Exit::Code(code)),
                 usage: Usage::default(),
                 leftovers: 0,
                 oom_killed: None,

@@ -6,7 +6,7 @@ use crate::model::report::CommandText;
 use crate::model::{AttemptId, LaunchOrder, Slot, Stdin, Stdout, TaskIdx, Text};
 use crate::plan::TaskSpec;
 use crate::plan::inputs::InputSet;
-use crate::plan::spec::{Run, StdinSpec, Threads};
+use crate::plan::spec::{MARKS, OUTER_JOBS, Run, StdinSpec, Threads};
 use crate::plan::template::{Name, RenderError, Template};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -17,21 +17,6 @@ use std::sync::Arc;
 
 /// Name and value of environment variables.
 pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
-
-/// Variables that ganger sets for every job. `env` of a task file cannot override them.
-const MARKS: [&str; 8] = [
-    "GANGER_RUN",
-    "GANGER_JOB",
-    "GANGER_TASK",
-    "GANGER_ATTEMPT",
-    "GANGER_SLOT",
-    "GANGER_SOCKET",
-    "GANGER_SEED",
-    OUTER_JOBS,
-];
-
-/// The jobs of outer runs that this process hangs under, outermost first, `/` between them.
-pub const OUTER_JOBS: &str = "GANGER_OUTER_JOBS";
 
 /// Variables that tell numeric libraries how many threads to start.
 const THREAD_VARIABLES: [&str; 5] = [

@@ -1,7 +1,7 @@
 //! What became of every job so far: the source of the report, of lists and of details.
 
 use crate::model::exec::{LimitMeans, Usage};
-use crate::model::{AttemptId, Event, Exit, JobNo, Outcome, StopReason, Wall};
+use crate::model::{AttemptId, Event, Exit, Hangs, JobNo, Mono, Now, Outcome, StopReason, Wall};
 use std::collections::HashMap;
 use std::time::Duration;
 
@@ -11,8 +11,10 @@ pub struct Record {
     pub attempts: u32,
     /// Of the first attempt.
     pub started_at: Option<Wall>,
+    /// The same moment on the clock that is never put back.
+    began: Option<Mono>,
     /// End of the last attempt.
-    pub ended_at: Option<Wall>,
+    ended: Option<Mono>,
     /// How the leader of the last attempt ended.
     pub exit: Option<Exit>,
     /// CPU of all attempts; peak of all attempts; bytes of the last one.
@@ -28,8 +30,11 @@ pub struct Record {
 impl Record {
     /// Time from the start of the first attempt to the end of the last.
     pub fn wall(&self) -> Option<Duration> {
-        let micros = self.ended_at?.0.checked_sub(self.started_at?.0)?;
-        Some(Duration::from_micros(u64::try_from(micros).unwrap_or(0)))
+        Some(self.ended?.since(self.began?))
+    }
+
+    fn begin(&mut self, at: Now) {
+        (self.started_at, self.began) = (Some(at.wall), Some(at.mono));
     }
 }
 
@@ -41,6 +46,8 @@ pub struct Ledger {
     records: Vec<Record>,
     /// Largest resident size that the probe saw of a running attempt's tree.
     sampled_peaks: HashMap<AttemptId, u64>,
+    /// Which jobs hung, and for how long.
+    pub hangs: Hangs,
     /// Tasks whose inputs could not be read, and why.
     pub unread: Vec<(crate::model::TaskIdx, String)>,
 }
@@ -54,15 +61,18 @@ impl Ledger {
 
     /// Takes in one fact.
     pub fn note(&mut self, event: &Event) {
+        self.hangs.note(event);
         match event {
             Event::AttemptLaunched { attempt, at, .. } => {
                 let record = self.record(attempt.job);
                 record.attempts = attempt.n;
                 record.outcome = None;
-                record.started_at.get_or_insert(at.wall);
+                if record.began.is_none() {
+                    record.begin(*at);
+                }
             }
             Event::AttemptStarted { attempt, at, .. } if attempt.n == 1 => {
-                self.record(attempt.job).started_at = Some(at.wall);
+                self.record(attempt.job).begin(*at);
             }
             Event::AttemptEnded {
                 attempt,
@@ -77,7 +87,7 @@ impl Ledger {
             } => {
                 let sampled = self.sampled_peaks.remove(attempt);
                 let record = self.record(attempt.job);
-                record.ended_at = Some(at.wall);
+                record.ended = Some(at.mono);
                 record.exit = *exit;
                 record.add(usage, sampled);
                 record.swept += swept;

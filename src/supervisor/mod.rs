@@ -3,7 +3,8 @@
 //!
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
-//! queries, [`finish`] writes the report. Decisions are the engine's.
+//! queries, [`history`] keeps what people look back at, [`acts`] what they asked for and how it
+//! is taken back, [`flow`] rates, [`alerts`] what to look at now, [`finish`] writes the report. Decisions are the engine's.
 
 pub mod acts;
 pub mod alerts;
@@ -181,11 +182,12 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     let (queue, mut messages) = mpsc::channel(QUEUE);
     let mark = mark(&setup.folder.id);
     let info = Arc::new(info(&setup));
-    setup.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let listening = server::listen(&setup.folder.socket)
         .map_err(SuperviseError::io(format!("open `{}`", setup.folder.socket.display())))?;
     watch_signals(&queue)?;
     let (mut supervisor, probe, from, ready) = start(setup, &mark, &info, &queue)?;
+    // Not earlier: a run that could not be set up has nothing that anybody should look after.
+    supervisor.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let (to_clients, mut from_clients) = mpsc::channel(BATCH);
     let serving = server::serve(&listening, Arc::clone(&info), to_clients);
     let forwarding = async {
@@ -512,7 +514,8 @@ impl Supervisor {
             self.publisher.note(event, now.mono, &self.engine);
             self.follow(event);
         }
-        self.clients.push_events(&step.events);
+        let (engine, inputs) = (&self.engine, &self.inputs);
+        self.clients.push_events(&step.events, |event| publish::inputs_of(event, engine, inputs));
         let end = match step.events.last() {
             Some(Event::RunEnded { outcome, exit_code, at }) => Some((*outcome, *exit_code, *at)),
             _ => None,
@@ -539,8 +542,8 @@ impl Supervisor {
             self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
         }
         for expanded in all {
-            let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
-            for warning in expanded.warnings {
+            let (input, links) = prepare::input_for(&self.prepared, &expanded, &self.inputs);
+            for warning in expanded.warnings.into_iter().chain(links) {
                 self.publisher.notice(warning);
             }
             self.input(input);
@@ -574,6 +577,18 @@ impl Supervisor {
             return;
         }
         self.stop(Requester::Signal { signal: number }, how);
+    }
+
+    /// The screen leaves because of a signal, which decides how the run ends.
+    fn screen_signalled(&mut self, number: i32) {
+        // A terminal that goes away asks nobody twice: a stop that is under way keeps its grace.
+        if number != libc::SIGHUP || !self.is_stopping() {
+            self.signalled(number);
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop)
     }
 
     /// Ctrl-Z: the jobs stand still with ganger, and their clocks too, until it goes on.
@@ -619,9 +634,7 @@ impl Supervisor {
     fn lose_owner(&mut self) {
         self.owner = Owner::Gone;
         // Asking twice would be a kill: a stop that is under way keeps its grace.
-        let is_stopping =
-            self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop);
-        if !is_stopping {
+        if !self.is_stopping() {
             self.stop(Requester::Ganger, StopHow::Stop);
         }
     }
@@ -630,7 +643,9 @@ impl Supervisor {
         match message {
             ToServer::Hello { .. } => {}
             ToServer::Subscribe { snapshots, events } => {
-                self.clients.subscribe(client, snapshots, events);
+                if self.clients.subscribe(client, snapshots, events) {
+                    self.catch_up(client);
+                }
                 self.publisher.changed();
             }
             ToServer::Command { id, command } => {
@@ -645,6 +660,10 @@ impl Supervisor {
                 let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
                 self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
             }
+            ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
+                self.screen_signalled(signal);
+            }
+            ToServer::Signalled { .. } => {}
         }
     }
 }

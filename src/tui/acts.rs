@@ -1,14 +1,16 @@
 //! What a person can do to a run from this screen: each act as a message and a word about it.
 
-use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Popup, Source};
+use super::format;
+use super::glyphs::{GlyphSet, Glyphs};
+use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
 use super::output::{Ask, Streams};
+use super::panels::PANELS;
 use super::theme::Theme;
 use super::update::Action;
-use super::{format, panels};
 use crate::control::proto::ToServer;
 use crate::model::query::Query;
 use crate::model::{
-    Command, JobPlace, JobRef, PauseTarget, PoolIdx, RunState, StopHow, WorkerState, signal_name,
+    Command, JobPlace, JobRef, PauseTarget, PoolIdx, RunState, StopHow, signal_name,
 };
 
 /// Sends a command and says so on the bottom line.
@@ -37,43 +39,80 @@ fn say(model: &mut Model, kind: FeedbackKind, text: String) {
     model.feedback = Some(Feedback { text, kind, at: model.now.mono });
 }
 
-/// Says why an act cannot be done. Returns `false`, for guards.
-fn refuse(model: &mut Model, why: &str) -> bool {
+/// Says what was done to this screen.
+pub fn done(model: &mut Model, what: String) {
+    say(model, FeedbackKind::Done, what);
+}
+
+/// Says why an act cannot be done.
+pub fn refuse(model: &mut Model, why: &str) {
     say(model, FeedbackKind::Refused, why.to_owned());
-    false
 }
 
 fn may_act(model: &mut Model) -> bool {
-    if model.has_ended() {
-        return refuse(model, "the run has ended: only looking is left, q leaves");
-    }
-    if !model.live {
-        return refuse(model, "the run has not said anything yet");
-    }
-    true
+    let why = match (model.has_ended(), model.live) {
+        (true, _) => "the run has ended: only looking is left, q leaves",
+        (false, false) => "the run has not said anything yet",
+        (false, true) => return true,
+    };
+    refuse(model, why);
+    false
 }
 
-/// Makes the pool of the selected worker larger or smaller by one.
+/// Makes the pool of the selected worker larger or smaller.
 pub fn scale(model: &mut Model, by: i32, actions: &mut Vec<Action>) {
     if !may_act(model) {
         return;
     }
     let pool = model.worker.map_or(PoolIdx::DEFAULT, |slot| slot.pool);
+    scale_pool(model, pool, by, actions);
+}
+
+/// Makes a pool larger or smaller, within its bounds.
+pub fn scale_pool(model: &mut Model, pool: PoolIdx, by: i32, actions: &mut Vec<Action>) {
+    if !may_act(model) {
+        return;
+    }
     let Some(view) = model.snapshot.pools.get(usize::from(pool.0)) else { return };
     // Pressing + three times quickly means three more, whatever the last snapshot says.
     let from = model.wanted.get(&pool).map_or(view.size, |(size, _)| *size);
-    let size = from.saturating_add_signed(by);
+    // As far as its bounds let it go: `99+` means "as many as there may be".
+    let size = from.saturating_add_signed(by).clamp(view.min, view.max);
     let name = view.name.clone();
     let (min, max) = (view.min, view.max);
-    if size > max {
-        refuse(model, &format!("pool {name} has {from} of at most {max} workers"));
-    } else if size < min || size == from {
-        refuse(model, &format!("pool {name} has {from} of at least {min} workers"));
-    } else {
-        model.wanted.insert(pool, (size, model.now.mono));
-        let arrow = model.look.glyphs.arrow;
-        let what = format!("scale {name} {from} {arrow} {size}");
-        send(model, Command::Scale { pool, size, now: false }, what, actions);
+    match size == from {
+        true if by > 0 => {
+            refuse(model, &format!("pool {name} has {from} of at most {max} workers"))
+        }
+        true => refuse(model, &format!("pool {name} has {from} of at least {min} workers")),
+        false => set_size(model, pool, size, actions),
+    }
+}
+
+/// Gives a pool a size.
+pub fn set_size(model: &mut Model, pool: PoolIdx, size: u32, actions: &mut Vec<Action>) {
+    if !may_act(model) {
+        return;
+    }
+    let Some(view) = model.snapshot.pools.get(usize::from(pool.0)) else { return };
+    let from = model.wanted.get(&pool).map_or(view.size, |(size, _)| *size);
+    let arrow = model.look.glyphs.arrow;
+    let what = format!("scale {} {from} {arrow} {size}", view.name);
+    model.wanted.insert(pool, (size, model.now.mono));
+    send(model, Command::Scale { pool, size, now: false }, what, actions);
+}
+
+/// Pauses a pool, or lets it go on.
+pub fn pause_pool(model: &mut Model, pool: PoolIdx, actions: &mut Vec<Action>) {
+    if !may_act(model) {
+        return;
+    }
+    let Some(view) = model.snapshot.pools.get(usize::from(pool.0)) else { return };
+    let (paused, name) = (view.paused, view.name.clone());
+    let target = PauseTarget::Pool(pool);
+    match paused {
+        true => send(model, Command::Resume { target }, format!("continue pool {name}"), actions),
+        false => send(model, Command::Pause { target }, format!("pause pool {name}"), actions),
     }
 }
 
@@ -91,47 +130,108 @@ pub fn pause_run(model: &mut Model, actions: &mut Vec<Action>) {
     }
 }
 
-/// Pauses the selected worker's job, or lets it go on.
-pub fn pause_job(model: &mut Model, actions: &mut Vec<Action>) {
+/// Returns what an act is about, as far as it is in one of these phases; refuses when nothing
+/// is. `verb` is for the words: `kill`.
+fn targets(model: &mut Model, verb: &str, phases: &[Phase]) -> Vec<Selection> {
     if !may_act(model) {
+        return Vec::new();
+    }
+    let all = model.targets();
+    let fit: Vec<_> = all.iter().filter(|t| phases.contains(&t.phase)).cloned().collect();
+    match (all.first(), fit.is_empty()) {
+        (None, _) => refuse(model, &format!("select a job first, then {verb} it")),
+        (Some(first), true) => {
+            let state = match first.phase {
+                Phase::Queued => "waits in the queue",
+                Phase::Running => "runs",
+                Phase::Paused => "is paused",
+                Phase::Good => "ended well",
+                Phase::Bad => "has ended",
+            };
+            let what = match all.len() {
+                1 => format!("{} {state}: nothing to {verb}", first.label),
+                n => format!("none of the {n} tagged jobs is one to {verb}"),
+            };
+            refuse(model, &what);
+        }
+        _ => {}
+    }
+    fit
+}
+
+/// `thumb:3`, or `4 jobs`.
+fn names(targets: &[Selection]) -> String {
+    match targets {
+        [one] => one.label.clone(),
+        many => format::plural(many.len() as u64, "job"),
+    }
+}
+
+/// Sends one command for each target and says so once.
+fn send_each(
+    model: &mut Model,
+    targets: &[Selection],
+    verb: &str,
+    command: impl Fn(&Selection) -> Command,
+    actions: &mut Vec<Action>,
+) {
+    let what = format!("{verb} {}", names(targets));
+    for (i, target) in targets.iter().enumerate() {
+        let what = if i == 0 { what.clone() } else { String::new() };
+        send(model, command(target), what, actions);
+    }
+    model.tags.clear();
+}
+
+/// Pauses jobs, or lets them go on when all of them are paused.
+pub fn pause_jobs(model: &mut Model, actions: &mut Vec<Action>) {
+    let all = targets(model, "pause", &[Phase::Running, Phase::Paused]);
+    if all.is_empty() {
         return;
     }
-    let Some((job, state, label)) = selected_job(model) else {
-        refuse(model, "the selected worker has no job to pause");
-        return;
-    };
-    let target = PauseTarget::Job(job);
-    let (command, verb) = match state {
-        WorkerState::Paused => (Command::Resume { target }, "continue"),
-        _ => (Command::Pause { target }, "pause"),
-    };
-    send(model, command, format!("{verb} {label}"), actions);
+    if all.iter().all(|t| t.phase == Phase::Paused) {
+        let resume = |t: &Selection| Command::Resume { target: PauseTarget::Job(t.job) };
+        return send_each(model, &all, "continue", resume, actions);
+    }
+    let running: Vec<_> = all.into_iter().filter(|t| t.phase == Phase::Running).collect();
+    let pause = |t: &Selection| Command::Pause { target: PauseTarget::Job(t.job) };
+    send_each(model, &running, "pause", pause, actions);
 }
 
-fn selected_job(model: &Model) -> Option<(crate::model::JobNo, WorkerState, String)> {
-    let worker = model.selected_worker()?;
-    let work = worker.work.as_ref()?;
-    Some((work.attempt.job, worker.state, model.label(work)))
-}
-
-/// Opens the kill menu on the selected worker's job; the target is fixed from now on.
+/// Opens the kill menu; its targets are fixed from now on.
 pub fn open_kill_menu(model: &mut Model) {
+    let targets = targets(model, "kill", &[Phase::Running, Phase::Paused]);
+    if !targets.is_empty() {
+        model.popup = Some(Popup::Kill(KillMenu { targets, choice: 0, typed: String::new() }));
+    }
+}
+
+/// Cancels jobs that have not started.
+pub fn cancel(model: &mut Model, actions: &mut Vec<Action>) {
+    let queued = targets(model, "cancel", &[Phase::Queued]);
+    if !queued.is_empty() {
+        let cancel = |t: &Selection| Command::Kill { job: t.job, now: false };
+        send_each(model, &queued, "cancel", cancel, actions);
+    }
+}
+
+/// Queues jobs that did not end well again.
+pub fn retry(model: &mut Model, actions: &mut Vec<Action>) {
+    let bad = targets(model, "retry", &[Phase::Bad]);
+    if !bad.is_empty() {
+        send_each(model, &bad, "retry", |t| Command::Retry { job: t.job }, actions);
+    }
+}
+
+/// Takes back the last act that can be taken back.
+pub fn undo(model: &mut Model, actions: &mut Vec<Action>) {
     if !may_act(model) {
         return;
     }
-    let worker = model.selected_worker();
-    let Some(work) = worker.and_then(|w| w.work.as_ref()) else {
-        refuse(model, "the selected worker has no job to kill");
-        return;
-    };
-    model.popup = Some(Popup::Kill(KillMenu {
-        label: model.label(work),
-        attempt: work.attempt,
-        proc: work.proc,
-        since: work.since,
-        choice: 0,
-        typed: String::new(),
-    }));
+    match model.undo.pop() {
+        Some((what, command)) => send(model, command, format!("undo: {what}"), actions),
+        None => refuse(model, "nothing to take back: kill, stop and signals cannot be undone"),
+    }
 }
 
 /// One line of the kill menu.
@@ -161,56 +261,39 @@ pub const KILL_CHOICES: [KillChoice; 11] = [
     signal(libc::SIGCONT, "thaw it"),
 ];
 
-/// Returns why the target of a kill menu is not what it was, `None` when it still is.
-pub fn target_changed(model: &Model, menu: &KillMenu) -> Option<&'static str> {
-    match model.work_of(menu.attempt) {
+/// Returns why a target of a kill menu is not what it was, `None` when it still is.
+pub fn target_changed(model: &Model, target: &Selection) -> Option<&'static str> {
+    let running = target.attempt.and_then(|attempt| model.work_of(attempt));
+    match running {
+        _ if model.has_ended() => Some("the run has ended"),
         None => Some("it has ended"),
-        Some((_, work)) if menu.proc.is_some() && work.proc != menu.proc => {
+        Some((_, work)) if target.proc.is_some() && work.proc != target.proc => {
             Some("its process is another one now")
         }
-        Some(_) if model.has_ended() => Some("the run has ended"),
         Some(_) => None,
     }
 }
 
 /// Sends what a kill menu says, unless its target has changed since it opened.
 pub fn kill(model: &mut Model, menu: &KillMenu, actions: &mut Vec<Action>) {
-    if let Some(why) = target_changed(model, menu) {
-        refuse(model, &format!("nothing sent to {}: {why}", menu.label));
-        return;
-    }
+    let (same, changed): (Vec<Selection>, Vec<Selection>) =
+        menu.targets.iter().cloned().partition(|t| target_changed(model, t).is_none());
     let Some(choice) = KILL_CHOICES.get(menu.choice) else { return };
-    let job = menu.attempt.job;
-    let (command, what) = match (choice.ends, choice.signal) {
-        (true, libc::SIGKILL) => (Command::Kill { job, now: true }, format!("kill {}", menu.label)),
-        (true, _) => (Command::Kill { job, now: false }, format!("stop {}", menu.label)),
-        (false, signal) => {
-            (Command::Signal { job, signal }, format!("{} to {}", signal_name(signal), menu.label))
-        }
+    if let (Some(first), true) = (changed.first(), same.is_empty()) {
+        let why = target_changed(model, first).unwrap_or("it has ended");
+        let label = names(&changed);
+        return refuse(model, &format!("nothing sent to {label}: {why}"));
+    }
+    let verb = match (choice.ends, choice.signal) {
+        (true, libc::SIGKILL) => "kill".to_owned(),
+        (true, _) => "stop".to_owned(),
+        (false, signal) => format!("{} to", signal_name(signal)),
     };
-    send(model, command, what, actions);
-}
-
-/// Queues the selected failed job again.
-pub fn retry(model: &mut Model, actions: &mut Vec<Action>) {
-    if !may_act(model) {
-        return;
-    }
-    let chosen = model.focus == panels::FAILURES
-        || (model.focus == panels::OUTPUT && model.source == Source::Failures);
-    let failure = model.selected_failure().map(|f| (f.job, model.failure_label(f)));
-    match failure {
-        None => {
-            refuse(model, "no failed job to retry");
-        }
-        Some(_) if !chosen => {
-            let key = panels::PANELS[panels::FAILURES].key();
-            refuse(model, &format!("select a failed job first ({key}), then retry it"));
-        }
-        Some((job, label)) => {
-            send(model, Command::Retry { job }, format!("retry {label}"), actions)
-        }
-    }
+    let command = |t: &Selection| match (choice.ends, choice.signal) {
+        (true, signal) => Command::Kill { job: t.job, now: signal == libc::SIGKILL },
+        (false, signal) => Command::Signal { job: t.job, signal },
+    };
+    send_each(model, &same, &verb, command, actions);
 }
 
 /// Brings the run to its end.
@@ -243,4 +326,80 @@ pub fn next_theme(model: &mut Model) {
     let next = Theme::named(theme.next_name(), theme.depth);
     say(model, FeedbackKind::Done, format!("theme {}", next.name));
     model.look.theme = next;
+}
+
+/// Draws with the next set of shapes.
+pub fn next_glyphs(model: &mut Model) {
+    let (set, name) = match model.look.glyphs.set {
+        GlyphSet::Braille => (GlyphSet::Block, "blocks"),
+        GlyphSet::Block => (GlyphSet::Ascii, "ASCII"),
+        GlyphSet::Ascii => (GlyphSet::Braille, "braille"),
+    };
+    say(model, FeedbackKind::Done, format!("shapes: {name}"));
+    model.look.glyphs = Glyphs::of(set);
+}
+
+/// Does what the palette's acts with words say.
+///
+/// # Errors
+/// In words, when the words mean nothing.
+pub fn in_words(
+    model: &mut Model,
+    name: &str,
+    words: &str,
+    actions: &mut Vec<Action>,
+) -> Result<(), String> {
+    match name {
+        "scale" => scale_in_words(model, words, actions),
+        "theme" => {
+            let names = super::theme::THEMES.iter().map(|(name, _)| *name);
+            if !names.clone().any(|n| n == words) {
+                let names: Vec<_> = names.collect();
+                return Err(format!("no theme `{words}`: there are {}", names.join(", ")));
+            }
+            model.look.theme = Theme::named(words, model.look.theme.depth);
+            done(model, format!("theme {words}"));
+            Ok(())
+        }
+        "view" => {
+            let view = model.views.iter().position(|v| v.name == words);
+            let panel = view.and_then(|view| model.views[view].rows.concat().first().copied());
+            let (Some(view), Some(panel)) = (view, panel) else {
+                let names: Vec<_> = model.views.iter().map(|v| v.name.as_str()).collect();
+                return Err(format!("no view `{words}`: there are {}", names.join(", ")));
+            };
+            model.view = view;
+            model.turn_to(panel);
+            Ok(())
+        }
+        "filter" => PANELS[model.focus].filter(model, words, true),
+        "search" => PANELS[model.focus].search(model, words, true),
+        "drain" => {
+            stop(model, StopHow::Drain, actions);
+            Ok(())
+        }
+        "stop" => {
+            stop(model, StopHow::Stop, actions);
+            Ok(())
+        }
+        other => Err(format!("no act `{other}`")),
+    }
+}
+
+fn scale_in_words(model: &mut Model, words: &str, actions: &mut Vec<Action>) -> Result<(), String> {
+    let (pool, number) = words.rsplit_once(' ').unwrap_or(("default", words));
+    let at = model.snapshot.pools.iter().position(|p| p.name == pool.trim());
+    let Some(at) = at.and_then(|at| u16::try_from(at).ok()) else {
+        let names: Vec<_> = model.snapshot.pools.iter().map(|p| p.name.as_str()).collect();
+        return Err(format!("no pool `{}`: there are {}", pool.trim(), names.join(", ")));
+    };
+    let relative = number.starts_with(['+', '-']);
+    match (relative, number.parse::<i32>()) {
+        (true, Ok(by)) => scale_pool(model, PoolIdx(at), by, actions),
+        (false, Ok(size)) if size >= 0 => {
+            set_size(model, PoolIdx(at), size.unsigned_abs(), actions);
+        }
+        _ => return Err(format!("`{number}` is no number of workers: write 4, +2 or -1")),
+    }
+    Ok(())
 }

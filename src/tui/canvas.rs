@@ -2,9 +2,11 @@
 
 use super::glyphs::{GlyphSet, Glyphs};
 use super::theme::{Role, Theme};
+use super::zones::{Hit, Zones};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
+use std::cell::RefCell;
 use unicode_width::UnicodeWidthStr;
 
 /// Theme and shapes together.
@@ -28,15 +30,38 @@ pub struct Canvas<'a> {
     buf: &'a mut Buffer,
     area: Rect,
     pub look: &'a Look,
+    /// Where clicks are noted.
+    zones: &'a RefCell<Zones>,
     /// Laid under everything that is put, such as the selection's background.
     under: Style,
 }
 
 impl<'a> Canvas<'a> {
     /// Takes the part of `buf` that lies in `area`.
-    pub fn new(buf: &'a mut Buffer, area: Rect, look: &'a Look) -> Canvas<'a> {
+    pub fn new(
+        buf: &'a mut Buffer,
+        area: Rect,
+        look: &'a Look,
+        zones: &'a RefCell<Zones>,
+    ) -> Canvas<'a> {
         let area = area.intersection(buf.area);
-        Canvas { buf, area, look, under: Style::new() }
+        Canvas { buf, area, look, zones, under: Style::new() }
+    }
+
+    /// Notes what a click into a part of this canvas means.
+    pub fn zone(&mut self, x: u16, y: u16, width: u16, height: u16, hit: Hit) {
+        let area = Rect {
+            x: self.area.x.saturating_add(x),
+            y: self.area.y.saturating_add(y),
+            width,
+            height,
+        };
+        self.zones.borrow_mut().add(area.intersection(self.area), hit);
+    }
+
+    /// Notes what a click anywhere on this canvas means.
+    pub fn zone_all(&mut self, hit: Hit) {
+        self.zones.borrow_mut().add(self.area, hit);
     }
 
     pub fn width(&self) -> u16 {
@@ -60,14 +85,14 @@ impl<'a> Canvas<'a> {
             height,
         };
         let area = rect.intersection(self.area);
-        Canvas { buf: self.buf, area, look: self.look, under: self.under }
+        Canvas { buf: self.buf, area, look: self.look, zones: self.zones, under: self.under }
     }
 
     /// Turns into a part of itself.
     pub fn into_part(self, x: u16, y: u16, width: u16, height: u16) -> Canvas<'a> {
-        let Canvas { buf, area, look, under } = self;
+        let Canvas { buf, area, look, zones, under } = self;
         let rect = Rect { x: area.x.saturating_add(x), y: area.y.saturating_add(y), width, height };
-        Canvas { buf, area: rect.intersection(area), look, under }
+        Canvas { buf, area: rect.intersection(area), look, zones, under }
     }
 
     /// Sets what lies under everything put from now on.
@@ -92,6 +117,22 @@ impl<'a> Canvas<'a> {
         let ellipsis = self.glyphs().ellipsis;
         let at = self.put_n(x, y, text, room.saturating_sub(1), style);
         if room > 0 { self.put_styled(at, y, ellipsis, style) } else { at }
+    }
+
+    /// Puts text of which both ends matter, cut in its middle: `a-long-na…:1320`.
+    pub fn put_middle(&mut self, x: u16, y: u16, width: u16, text: &str, role: Role) -> u16 {
+        let room = usize::from(width.min(self.width().saturating_sub(x)));
+        if text.width() <= room || room < 5 {
+            return self.put_cut(x, y, width, text, role);
+        }
+        let keep = room - 1;
+        let tail = tail_of(text, keep / 2);
+        let head_cells = (keep - tail.width()) as u16;
+        let style = self.look.style(role);
+        let ellipsis = self.glyphs().ellipsis;
+        let at = self.put_n(x, y, text, head_cells, style);
+        let at = self.put_styled(at, y, ellipsis, style);
+        self.put(at, y, tail, role)
     }
 
     /// Puts text so that it ends before column `end`.
@@ -178,6 +219,12 @@ impl<'a> Canvas<'a> {
         }
         self.part(1, 1, w - 2, h - 2)
     }
+}
+
+/// Returns the end of a text, at most `cells` wide.
+fn tail_of(text: &str, cells: usize) -> &str {
+    let starts = text.char_indices().map(|(at, _)| &text[at..]);
+    starts.into_iter().find(|tail| tail.width() <= cells).unwrap_or("")
 }
 
 /// Returns the cells that pieces take together.

@@ -1,27 +1,55 @@
 //! The whole screen from the model: header, panels, key bar, and what lies over them.
 
 use super::canvas::{Canvas, Span, spans_width};
-use super::keymap::KEYMAP;
-use super::layout::{Form, Spot};
+use super::keymap::{Act, KEYMAP};
+use super::layout::{Form, Layout, Spot};
 use super::model::{FeedbackKind, Model};
 use super::panels::PANELS;
 use super::theme::Role;
+use super::zones::{Hit, Zones};
 use super::{format, graph, popups};
 use crate::model::{RunOutcome, RunState, StopHow};
 use ratatui::buffer::Buffer;
+use ratatui::layout::Rect;
+use std::cell::RefCell;
+use unicode_width::UnicodeWidthStr;
 
-/// Draws everything.
-pub fn draw(model: &Model, buf: &mut Buffer) {
+/// Draws everything, and returns what a click on it means.
+pub fn draw(model: &Model, buf: &mut Buffer) -> Zones {
+    let zones = RefCell::default();
     let layout = model.layout();
     let area = buf.area;
-    Canvas::new(buf, area, &model.look).clear(Role::Screen);
-    header(model, &mut Canvas::new(buf, layout.header, &model.look));
-    notice(model, &mut Canvas::new(buf, layout.notice, &model.look));
+    let look = &model.look;
+    Canvas::new(buf, area, look, &zones).clear(Role::Screen);
+    header(model, &mut Canvas::new(buf, layout.header, look, &zones));
+    notice(model, &mut Canvas::new(buf, layout.notice, look, &zones));
     for spot in &layout.spots {
-        panel(model, spot, &mut Canvas::new(buf, spot.area, &model.look));
+        panel(model, spot, &mut Canvas::new(buf, spot.area, look, &zones));
     }
-    key_bar(model, &mut Canvas::new(buf, layout.keys, &model.look));
-    popups::draw(model, &mut Canvas::new(buf, area, &model.look));
+    split_zones(&layout, &mut zones.borrow_mut());
+    key_bar(model, &mut Canvas::new(buf, layout.keys, look, &zones));
+    popups::draw(model, &mut Canvas::new(buf, area, look, &zones));
+    zones.into_inner()
+}
+
+/// The borders between panels can be dragged: the left edge of a row's second panel, and the
+/// lower edge of every row but the last.
+fn split_zones(layout: &Layout, zones: &mut Zones) {
+    let boxed: Vec<_> = layout.spots.iter().filter(|s| s.form == Form::Boxed).collect();
+    let lowest = boxed.iter().map(|s| s.area.bottom()).max().unwrap_or(0);
+    for spot in &boxed {
+        let area = spot.area;
+        if area.bottom() < lowest {
+            let edge = Rect { y: area.bottom() - 1, height: 1, ..area };
+            zones.add(edge, Hit::RowSplit(spot.row));
+        }
+        let left = boxed.iter().any(|s| s.row == spot.row && s.area.right() == area.x);
+        if left && boxed.iter().filter(|s| s.row == spot.row).count() == 2 {
+            let inner = area.height.saturating_sub(2);
+            let edge = Rect { x: area.x, y: area.y + 1, width: 1, height: inner };
+            zones.add(edge, Hit::ColumnSplit(spot.row));
+        }
+    }
 }
 
 /// The run's state in a glyph, a word and a colour.
@@ -29,6 +57,7 @@ fn state(model: &Model) -> (&'static str, &'static str, Role) {
     let g = model.look.glyphs;
     match model.snapshot.state {
         _ if !model.live => (g.queued, "starting", Role::Dim),
+        _ if model.frozen.is_some() => (g.paused, "FROZEN", Role::Paused),
         RunState::Running if model.has_ended() => (g.ended, "ended", Role::Strong),
         RunState::Running => (g.running, "running", Role::Run),
         RunState::Paused => (g.paused, "PAUSED", Role::Paused),
@@ -66,7 +95,7 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
     let past_ms = model.now.mono.since(model.snapshot.at.mono).as_millis() as u64;
     let eta = match (model.snapshot.eta_ms, model.has_ended()) {
         (_, true) => String::new(),
-        (Some(ms), false) if ms >= past_ms + 500 => {
+        (Some(ms), false) if ms >= past_ms + 500 && !all_hang(model) => {
             format!("   ETA {:>7}", format::long_clock(ms - past_ms))
         }
         // Also when it should have ended by now: something takes longer than others did.
@@ -103,6 +132,12 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
     } else if room >= 10 {
         canvas.put_cut(at + 3, 0, room, &size, Role::Dim);
     }
+}
+
+/// Everything that runs is hung: the rate of the past says nothing about the end.
+fn all_hang(model: &Model) -> bool {
+    let mut busy = model.snapshot.workers.iter().filter(|w| w.work.is_some()).peekable();
+    busy.peek().is_some() && busy.all(|w| w.state == crate::model::WorkerState::Quiet)
 }
 
 fn digits(n: u32) -> usize {
@@ -247,9 +282,10 @@ fn notice(model: &Model, canvas: &mut Canvas<'_>) {
 
 /// A panel with its border, title and keys, or its lines.
 fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
-    let panel = &PANELS[spot.panel];
-    if let (Form::Lines, Some(lines)) = (spot.form, &panel.lines) {
-        (lines.draw)(model, canvas);
+    let panel = PANELS[spot.panel];
+    canvas.zone_all(Hit::Panel(spot.panel));
+    if spot.form == Form::Lines {
+        panel.draw_lines(model, canvas);
         return;
     }
     let focused = model.focus == spot.panel;
@@ -261,8 +297,8 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     canvas.frame(border);
     let room = width.saturating_sub(4);
     let mut spans =
-        vec![(format!(" {} ", spot.panel + 1), Role::Key), (format!("{} ", panel.title), title)];
-    let mut status = (panel.status)(model);
+        vec![(format!(" {} ", spot.panel + 1), Role::Key), (format!("{} ", panel.name()), title)];
+    let mut status = panel.status(model);
     if !status.is_empty() {
         spans.push((canvas.glyphs().corners[4].to_owned(), border));
         spans.push((" ".to_owned(), border));
@@ -271,13 +307,9 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     }
     let end = 2 + put_fitting(canvas, 2, 0, room, &spans);
     if focused {
-        let hints = hint_spans(panel.hints, border);
-        let cells = spans_width(&hints);
-        if !hints.is_empty() && end + cells + 2 < width {
-            canvas.put_spans(width - cells - 2, 0, &hints);
-        }
+        hints(canvas, panel.hints(), end, border);
     }
-    let mut foot = (panel.foot)(model, room.saturating_sub(2));
+    let mut foot = panel.foot(model, room.saturating_sub(2));
     if !foot.is_empty() && height >= 2 {
         foot.insert(0, (" ".to_owned(), border));
         foot.push((" ".to_owned(), border));
@@ -288,7 +320,7 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     }
     let mut inside = canvas.part(1, 1, width.saturating_sub(2), height.saturating_sub(2));
     if inside.width() > 0 && inside.height() > 0 {
-        (panel.draw)(model, &mut inside, focused);
+        panel.draw(model, &mut inside, focused);
     }
 }
 
@@ -304,21 +336,26 @@ fn put_fitting(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, spans: &[Span
     at
 }
 
-/// The keys of a panel: the key itself stands out.
-fn hint_spans(hints: &[(super::keymap::Act, &'static str)], border: Role) -> Vec<Span> {
-    let mut spans = Vec::new();
-    for (_, hint) in hints {
+/// The keys of a panel at the right of its upper border: the key itself stands out. A click on
+/// them is the key.
+fn hints(canvas: &mut Canvas<'_>, hints: &[(Act, &'static str)], end: u16, border: Role) {
+    let cells = |hint: &str| hint.width() as u16 + if hint.contains(' ') { 2 } else { 1 };
+    let all: u16 = hints.iter().map(|(_, hint)| cells(hint)).sum();
+    let width = canvas.width();
+    if hints.is_empty() || end + all + 3 >= width {
+        return;
+    }
+    let mut x = width - all - 2;
+    for (act, hint) in hints {
+        canvas.zone(x, 0, cells(hint), 1, Hit::Act(*act));
         let (key, word) = hint.split_once(' ').unwrap_or((hint, ""));
-        spans.push((format!(" {key}"), Role::Key));
+        let at = canvas.put(x, 0, " ", border);
+        let at = canvas.put(at, 0, key, Role::Key);
         if !word.is_empty() {
-            spans.push((format!(" {word} "), Role::KeyText));
+            canvas.put(at, 0, &format!(" {word} "), Role::KeyText);
         }
+        x += cells(hint);
     }
-    if !spans.is_empty() {
-        spans.push((" ".to_owned(), border));
-        spans.pop();
-    }
-    spans
 }
 
 /// The bottom line: keys, what became of the last act, or how the run ended.
@@ -331,25 +368,28 @@ fn key_bar(model: &Model, canvas: &mut Canvas<'_>) {
         return;
     }
     let width = canvas.width();
-    keys(canvas, width);
-    if let Some(feedback) = &model.feedback {
-        let g = canvas.glyphs();
-        let (mark, role, word) = match feedback.kind {
-            FeedbackKind::Sent => (g.queued, Role::Warn, " (sent)"),
-            FeedbackKind::Done => (g.done, Role::Good, ""),
-            FeedbackKind::Refused => (g.failed, Role::Bad, ""),
-        };
-        let text = format!("  {mark} {}{word} ", feedback.text);
-        let cells = (unicode_width::UnicodeWidthStr::width(text.as_str()) as u16).min(width);
-        let mut right = canvas.part(width - cells, 0, cells, 1);
-        right.clear(Role::Screen);
-        right.put_cut(0, 0, cells, &text, role);
-    }
+    let Some(feedback) = &model.feedback else { return keys(canvas, width) };
+    let g = canvas.glyphs();
+    let (mark, role, word) = match feedback.kind {
+        FeedbackKind::Sent => (g.queued, Role::Warn, " (sent)"),
+        FeedbackKind::Done => (g.done, Role::Good, ""),
+        FeedbackKind::Refused => (g.failed, Role::Bad, ""),
+    };
+    let text = format!("  {mark} {}{word} ", feedback.text);
+    // How to leave stays in sight, whatever there is to say.
+    let cells = (text.width() as u16).min(width.saturating_sub(LEAVE_CELLS));
+    keys(canvas, width - cells);
+    canvas.part(width - cells, 0, cells, 1).put_cut(0, 0, cells, &text, role);
 }
 
+/// Cells of the hint that says how to leave.
+const LEAVE_CELLS: u16 = 8;
+
+/// Key hints, as many as have room; each can be clicked.
 fn keys(canvas: &mut Canvas<'_>, width: u16) {
-    let bars: Vec<_> = KEYMAP.iter().filter_map(|b| b.bar.split_once('|')).collect();
-    let cells = |(key, word): &(&str, &str)| (key.len() + word.len() + 3) as u16;
+    let bars: Vec<_> =
+        KEYMAP.iter().filter_map(|b| b.bar.split_once('|').map(|(k, w)| (b.act, k, w))).collect();
+    let cells = |(_, key, word): &(Act, &str, &str)| (key.len() + word.len() + 3) as u16;
     // How to leave is always there; the others as far as they fit.
     let leave = bars.last().map_or(0, cells);
     let mut x = 1;
@@ -358,7 +398,8 @@ fn keys(canvas: &mut Canvas<'_>, width: u16) {
         if !is_last && x + cells(bar) + leave > width + 2 {
             continue;
         }
-        let (key, word) = bar;
+        let (act, key, word) = bar;
+        canvas.zone(x, 0, cells(bar), 1, Hit::Act(*act));
         let end = canvas.put(x, 0, key, Role::Key);
         x = canvas.put(end + 1, 0, word, Role::KeyText) + 2;
     }

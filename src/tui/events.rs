@@ -149,6 +149,8 @@ fn pass_on_keys(to: &SyncSender<Msg>) -> io::Result<bool> {
     while event::poll(Duration::ZERO)? {
         let message = match event::read()? {
             Event::Key(key) => Msg::Key(key),
+            Event::Mouse(event) => Msg::Mouse(event),
+            Event::Paste(text) => Msg::Paste(text),
             Event::Resize(width, height) => Msg::Resize(Rect::new(0, 0, width, height)),
             _ => continue,
         };

@@ -1,9 +1,14 @@
 //! Bars and graphs out of cells.
 
-use super::canvas::Canvas;
+use super::canvas::{Canvas, Span};
+use super::format;
 use super::glyphs::{GlyphSet, Glyphs};
+use super::model::Model;
 use super::theme::Role;
-use crate::model::CoreShares;
+use super::zones::Hit;
+use crate::model::{CoreShares, Mono};
+use ratatui::style::Style;
+use unicode_width::UnicodeWidthStr;
 
 /// Draws shares (0.0 to 1.0 together) as one bar; what is left over is drawn as the last role.
 pub fn shares(canvas: &mut Canvas<'_>, x: u16, y: u16, width: u16, parts: &[(f32, &str, Role)]) {
@@ -47,22 +52,20 @@ pub fn class_values(c: &CoreShares) -> [f32; 7] {
     [c.user, c.nice, c.system, c.irq, c.softirq, c.steal, c.iowait]
 }
 
-/// Draws a series over the whole canvas, newest at the right edge: two samples a cell.
+/// Draws a series over the whole canvas, two values a cell, the newest at the right edge.
 ///
-/// `top` is the value of the highest dot.
-pub fn history(canvas: &mut Canvas<'_>, samples: &[f32], top: f32) {
+/// `top` is the value of the highest dot. What is unknown stays empty.
+pub fn history(canvas: &mut Canvas<'_>, values: &[Option<f32>], top: f32) {
     let (w, h) = (canvas.width(), canvas.height());
     let rows = usize::from(h);
     let per_row = if canvas.glyphs().set == GlyphSet::Braille { 4 } else { 8 };
     let most = rows * per_row;
     for x in 0..w {
-        // Counted from the newest, so that the axis does not depend on how much there is.
-        let back = usize::from(w - 1 - x) * 2;
-        let level = |age: usize| {
-            let value = age.checked_add(1).and_then(|n| samples.len().checked_sub(n));
-            value.map_or(0, |i| level_of(samples[i], top, most))
+        let level = |half: usize| {
+            let value = values.get(usize::from(x) * 2 + half).copied().flatten();
+            value.map_or(0, |value| level_of(value, top, most))
         };
-        let (left, right) = (level(back + 1), level(back));
+        let (left, right) = (level(0), level(1));
         for y in 0..h {
             let floor = (rows - 1 - usize::from(y)) * per_row;
             let part = |l: usize| l.saturating_sub(floor).min(per_row);
@@ -71,15 +74,101 @@ pub fn history(canvas: &mut Canvas<'_>, samples: &[f32], top: f32) {
             }
             let height = (floor + per_row / 2) as f32 / most as f32;
             let style = canvas.look.theme.gradient(height);
-            if canvas.glyphs().set == GlyphSet::Braille {
-                let cell = Glyphs::dots(part(left), part(right)).to_string();
-                canvas.put_styled(x, y, &cell, style);
-            } else {
-                let cell = canvas.glyphs().levels[part(left.max(right)).min(8)];
-                canvas.put_styled(x, y, cell, style);
-            }
+            put_levels(canvas, (x, y), (part(left), part(right)), style);
         }
     }
+}
+
+/// Draws parts of a whole (each in percent, up to `top` together) one upon the other, two sets a
+/// cell. Cells that two parts share have the colour of the greater.
+pub fn stacked(canvas: &mut Canvas<'_>, values: &[Option<[f32; 7]>], top: f32) {
+    let (w, h) = (canvas.width(), canvas.height());
+    let rows = usize::from(h);
+    let per_row = if canvas.glyphs().set == GlyphSet::Braille { 4 } else { 8 };
+    let most = rows * per_row;
+    for x in 0..w {
+        let set = |half: usize| values.get(usize::from(x) * 2 + half).copied().flatten();
+        let levels = [0, 1].map(|half| set(half).map_or([0; 7], |s| stack_levels(&s, top, most)));
+        for y in 0..h {
+            let floor = (rows - 1 - usize::from(y)) * per_row;
+            let part = |half: usize| levels[half][6].saturating_sub(floor).min(per_row);
+            if part(0) + part(1) == 0 {
+                continue;
+            }
+            let role = CLASSES[greatest_class(&levels, floor, per_row)].0;
+            let style = canvas.look.style(role);
+            put_levels(canvas, (x, y), (part(0), part(1)), style);
+        }
+    }
+}
+
+/// Where each class ends, from below, in steps of the graph.
+fn stack_levels(set: &[f32; 7], top: f32, most: usize) -> [usize; 7] {
+    let mut sum = 0.0;
+    set.map(|value| {
+        sum += if value.is_finite() { value.max(0.0) } else { 0.0 };
+        level_of(sum, top, most)
+    })
+}
+
+/// The class with most of the cell above `floor`.
+fn greatest_class(levels: &[[usize; 7]; 2], floor: usize, per_row: usize) -> usize {
+    let cut = |level: usize| level.clamp(floor, floor + per_row) - floor;
+    let share = |class: usize| {
+        let of = |half: &[usize; 7]| {
+            let below = if class == 0 { 0 } else { half[class - 1] };
+            cut(half[class]).saturating_sub(cut(below))
+        };
+        levels.iter().map(of).sum::<usize>()
+    };
+    (0..7).rev().max_by_key(|class| share(*class)).unwrap_or(0)
+}
+
+fn put_levels(canvas: &mut Canvas<'_>, at: (u16, u16), levels: (usize, usize), style: Style) {
+    let (left, right) = levels;
+    if canvas.glyphs().set == GlyphSet::Braille {
+        canvas.put_styled(at.0, at.1, &Glyphs::dots(left, right).to_string(), style);
+    } else {
+        let shape = canvas.glyphs().levels[left.max(right).min(8)];
+        canvas.put_styled(at.0, at.1, shape, style);
+    }
+}
+
+/// Draws the time cursor over a graph that fills the canvas, and notes that a click sets it.
+pub fn time_cursor(model: &Model, canvas: &mut Canvas<'_>, panel: usize) {
+    canvas.zone_all(Hit::Graph { panel });
+    let Some(at) = model.axis.cursor else { return };
+    let Some(x) = model.axis.column(model.now.mono, at, canvas.width()) else { return };
+    let style = canvas.look.style(Role::Key);
+    let line = canvas.glyphs().corners[5];
+    for y in 0..canvas.height() {
+        canvas.put_styled(x, y, line, style);
+    }
+}
+
+/// Returns the time axis for the border under a graph of `cells` cells: how far back its left
+/// edge is, `middle`, and what its right edge is.
+pub fn axis_foot(model: &Model, cells: u16, middle: &str) -> Vec<Span> {
+    let glyphs = model.look.glyphs;
+    let age = |at: Mono| format!("{}{}", glyphs.minus, format::age(model.ms_since(at)));
+    let left = format!("{} ", age(model.axis.moment(model.now.mono, 0, cells.max(1))));
+    let right = model.axis.end.map_or(" now".to_owned(), |end| format!(" {}", age(end)));
+    let middle = match model.axis.cursor {
+        Some(at) => format!(" cursor {} ", age(at)),
+        None => middle.to_owned(),
+    };
+    let used = left.width() + middle.width() + right.width();
+    let Some(gap) = usize::from(cells).checked_sub(used).filter(|gap| *gap >= 2) else {
+        return Vec::new();
+    };
+    let line = |n: usize| (glyphs.corners[4].repeat(n), Role::Border);
+    vec![
+        (left, Role::Dim),
+        line(gap / 2),
+        (middle, if model.axis.cursor.is_some() { Role::Key } else { Role::Dim }),
+        line(gap - gap / 2),
+        (right, Role::Dim),
+    ]
 }
 
 /// Any value above zero shows at least the lowest dot: something is not nothing.

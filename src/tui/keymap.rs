@@ -1,9 +1,12 @@
-//! The one table of keys: the key bar, the help and the documentation read it.
+//! The one table of keys: the key bar, the palette, the help and the documentation read it.
+//!
+//! A line belongs everywhere or to one panel; a panel's own lines come first while it has the
+//! focus, so `w` wraps in the output and picks a pool everywhere else.
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 
 /// What a key asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Act {
     Up,
     Down,
@@ -17,16 +20,36 @@ pub enum Act {
     PreviousPanel,
     Panel,
     Open,
+    Zoom,
     Back,
     Grow,
     Shrink,
+    Pools,
     PauseRun,
     PauseJob,
     KillMenu,
     Retry,
+    Cancel,
+    Tag,
+    Untag,
+    Undo,
+    Find,
+    FindNext,
+    FindPrevious,
+    Filter,
+    Sort,
+    Invert,
+    Freeze,
+    TimeBack,
+    TimeForward,
+    TimeClear,
+    ZoomIn,
+    ZoomOut,
     Follow,
     Streams,
+    Palette,
     Theme,
+    Glyphs,
     Help,
     Quit,
     Interrupt,
@@ -46,9 +69,13 @@ pub enum Key {
 }
 
 /// One line of the table.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub struct Binding {
     pub act: Act,
+    /// Its name in the palette and in the configuration file.
+    pub name: &'static str,
+    /// The panel it belongs to; empty: everywhere.
+    pub panel: &'static str,
     pub keys: &'static [Key],
     /// The keys in words.
     pub shown: &'static str,
@@ -60,98 +87,117 @@ pub struct Binding {
 
 const fn bind(
     act: Act,
+    name: &'static str,
     keys: &'static [Key],
     shown: &'static str,
     bar: &'static str,
     help: &'static str,
 ) -> Binding {
-    Binding { act, keys, shown, help, bar }
+    Binding { act, name, panel: "", keys, shown, help, bar }
+}
+
+/// A line of one panel.
+const fn of(panel: &'static str, binding: Binding) -> Binding {
+    Binding { panel, ..binding }
 }
 
 use Key::{Char, Code, Ctrl, Digit, F};
 
 /// Every key there is, in the order of help and key bar.
+#[rustfmt::skip]
 pub const KEYMAP: &[Binding] = &[
-    bind(
-        Act::Grow,
-        &[Char('+'), Char('=')],
-        "+",
-        "+ -|scale",
-        "one more worker in the pool of the selected worker",
-    ),
-    bind(Act::Shrink, &[Char('-'), Char('_')], "-", "", "one worker less; what it runs ends first"),
-    bind(Act::PauseRun, &[Char('p')], "p", "p|pause", "pause the run, or let it go on"),
-    bind(Act::PauseJob, &[Char('P')], "P", "", "pause the selected job, or let it go on"),
-    bind(
-        Act::KillMenu,
-        &[Char('K'), F(9)],
-        "K F9",
-        "K|kill",
-        "stop, kill or signal the selected job: a menu opens",
-    ),
-    bind(Act::Retry, &[Char('r')], "r", "r|retry", "queue the selected failed job again"),
-    bind(
-        Act::Open,
-        &[Code(KeyCode::Enter)],
-        "Enter",
-        "Enter|open",
-        "output of the selected job on the whole screen, and back",
-    ),
-    bind(Act::Back, &[Code(KeyCode::Esc)], "Esc", "", "close what is open"),
-    bind(Act::Up, &[Code(KeyCode::Up), Char('k')], "Up k", "", "move up"),
-    bind(Act::Down, &[Code(KeyCode::Down), Char('j')], "Down j", "", "move down"),
-    bind(Act::Left, &[Code(KeyCode::Left), Char('h')], "Left h", "", "move output to the left"),
-    bind(Act::Right, &[Code(KeyCode::Right), Char('l')], "Right l", "", "move output to the right"),
-    bind(Act::PageUp, &[Code(KeyCode::PageUp), Ctrl('b')], "PgUp Ctrl-B", "", "a page up"),
-    bind(Act::PageDown, &[Code(KeyCode::PageDown), Ctrl('f')], "PgDn Ctrl-F", "", "a page down"),
-    bind(Act::First, &[Code(KeyCode::Home), Char('g')], "Home g", "", "to the first"),
-    bind(Act::Last, &[Code(KeyCode::End), Char('G')], "End G", "", "to the last"),
-    bind(Act::NextPanel, &[Code(KeyCode::Tab)], "Tab", "Tab|panel", "next panel"),
-    bind(Act::PreviousPanel, &[Code(KeyCode::BackTab)], "Shift-Tab", "", "previous panel"),
-    bind(Act::Panel, &[Digit], "1-9", "", "panel with this number"),
-    bind(Act::Follow, &[Char('F')], "F", "", "follow the end of the output, or hold it still"),
-    bind(Act::Streams, &[Char('e')], "e", "", "output: both streams, stdout only, stderr only"),
-    bind(Act::Help, &[Char('?'), F(1)], "? F1", "?|help", "this help"),
-    bind(Act::Theme, &[Char('t')], "t", "t|theme", "next theme"),
-    bind(
-        Act::Quit,
-        &[Char('q'), F(10)],
-        "q F10",
-        "q|quit",
-        "ask how to leave: drain, stop or back",
-    ),
-    bind(
-        Act::Interrupt,
-        &[Ctrl('c')],
-        "Ctrl-C",
-        "",
-        "first asks, second stops the run, third kills it",
-    ),
-    bind(
-        Act::Suspend,
-        &[Ctrl('z')],
-        "Ctrl-Z",
-        "",
-        "back to the shell, `fg` returns; the run goes on",
-    ),
-    bind(Act::Redraw, &[Ctrl('l')], "Ctrl-L", "", "draw everything anew"),
+    bind(Act::Grow, "grow", &[Char('+'), Char('=')], "+", "+ -|scale",
+        "one more worker in the pool of the selected worker; `4+` is four more"),
+    bind(Act::Shrink, "shrink", &[Char('-'), Char('_')], "-", "",
+        "one worker less; what it runs ends first"),
+    bind(Act::Pools, "pools", &[Char('w')], "w", "w|pools",
+        "choose a pool, type its size, pause it"),
+    bind(Act::PauseRun, "pause", &[Char('p')], "p", "p|pause", "pause the run, or let it go on"),
+    bind(Act::PauseJob, "pause_job", &[Char('P')], "P", "",
+        "pause the selected or tagged jobs, or let them go on"),
+    bind(Act::KillMenu, "kill", &[Char('K'), F(9)], "K F9", "K|kill",
+        "stop, kill or signal the selected or tagged jobs: a menu opens"),
+    bind(Act::Retry, "retry", &[Char('r')], "r", "r|retry",
+        "queue the selected or tagged jobs that did not end well again"),
+    bind(Act::Cancel, "cancel", &[Char('x')], "x", "",
+        "cancel the selected or tagged jobs in the queue"),
+    bind(Act::Tag, "tag", &[Char(' ')], "Space", "", "tag the selected job; acts then mean all tagged"),
+    bind(Act::Untag, "untag", &[Char('U')], "U", "", "remove all tags"),
+    bind(Act::Undo, "undo", &[Char('u'), Ctrl('_')], "u", "",
+        "take back the last act that can be taken back"),
+    bind(Act::Open, "open", &[Code(KeyCode::Enter)], "Enter", "Enter|open",
+        "open what is selected: the output of a job, the jobs of a task"),
+    bind(Act::Zoom, "zoom", &[Char('m'), F(11)], "m F11", "",
+        "the panel alone on the screen, and back"),
+    bind(Act::Back, "back", &[Code(KeyCode::Esc)], "Esc", "", "close what is open"),
+    bind(Act::Find, "search", &[Char('/'), F(3)], "/ F3", "/|search", "search in this panel"),
+    bind(Act::FindNext, "next_match", &[Char('n')], "n", "", "next match"),
+    bind(Act::FindPrevious, "previous_match", &[Char('N')], "N", "", "previous match"),
+    bind(Act::Filter, "filter", &[Char('f'), F(4), Char('\\')], "f F4", "f|filter",
+        "show only what fits: `failed`, `task:3`, `cpu>1`, `/regex/`"),
+    bind(Act::Sort, "sort", &[Char('s'), F(6)], "s F6", "", "sort by another column: a menu opens"),
+    bind(Act::Invert, "invert", &[Char('I')], "I", "", "turn the order round"),
+    bind(Act::Freeze, "freeze", &[Char('z'), Char('Z')], "z", "",
+        "hold the screen still; the run goes on"),
+    bind(Act::TimeBack, "time_back", &[Char(',')], ",", "",
+        "move the time cursor back: every graph shows that moment"),
+    bind(Act::TimeForward, "time_forward", &[Char('.')], ".", "", "move the time cursor forward"),
+    bind(Act::TimeClear, "now", &[Char(';')], ";", "", "put the time cursor away: back to now"),
+    bind(Act::ZoomIn, "zoom_in", &[Char('>')], ">", "", "less time per cell in every graph"),
+    bind(Act::ZoomOut, "zoom_out", &[Char('<')], "<", "", "more time per cell in every graph"),
+    bind(Act::Up, "up", &[Code(KeyCode::Up), Char('k')], "Up k", "", "move up"),
+    bind(Act::Down, "down", &[Code(KeyCode::Down), Char('j')], "Down j", "", "move down"),
+    bind(Act::Left, "left", &[Code(KeyCode::Left), Char('h')], "Left h", "",
+        "move to the left, or back in time"),
+    bind(Act::Right, "right", &[Code(KeyCode::Right), Char('l')], "Right l", "",
+        "move to the right, or forward in time"),
+    bind(Act::PageUp, "page_up", &[Code(KeyCode::PageUp), Ctrl('b')], "PgUp Ctrl-B", "", "a page up"),
+    bind(Act::PageDown, "page_down", &[Code(KeyCode::PageDown), Ctrl('f')], "PgDn Ctrl-F", "",
+        "a page down"),
+    bind(Act::First, "first", &[Code(KeyCode::Home), Char('g')], "Home g", "", "to the first"),
+    bind(Act::Last, "last", &[Code(KeyCode::End), Char('G')], "End G", "", "to the last"),
+    bind(Act::NextPanel, "next_panel", &[Code(KeyCode::Tab)], "Tab", "Tab|panel", "next panel"),
+    bind(Act::PreviousPanel, "previous_panel", &[Code(KeyCode::BackTab)], "Shift-Tab", "",
+        "previous panel"),
+    bind(Act::Panel, "panel", &[Digit], "1-9", "", "panel with this number"),
+    of("output", bind(Act::Follow, "follow", &[Char('F')], "F", "",
+        "follow the end of the output, or hold it still")),
+    of("output", bind(Act::Streams, "streams", &[Char('e')], "e", "",
+        "both streams, stdout only, stderr only")),
+    bind(Act::Palette, "palette", &[Char(':')], ":", ":|palette", "every act by name"),
+    bind(Act::Help, "help", &[Char('?'), F(1)], "? F1", "?|help", "this help"),
+    bind(Act::Theme, "theme", &[Char('t')], "t", "", "next theme"),
+    bind(Act::Glyphs, "glyphs", &[Char('B')], "B", "", "next set of shapes: braille, blocks, ASCII"),
+    bind(Act::Quit, "quit", &[Char('q'), F(10)], "q F10", "q|quit",
+        "ask how to leave: drain, stop or back"),
+    bind(Act::Interrupt, "interrupt", &[Ctrl('c')], "Ctrl-C", "",
+        "first asks, second stops the run, third kills it"),
+    bind(Act::Suspend, "suspend", &[Ctrl('z')], "Ctrl-Z", "",
+        "back to the shell, `fg` returns; the run goes on"),
+    bind(Act::Redraw, "redraw", &[Ctrl('l')], "Ctrl-L", "", "draw everything anew"),
 ];
 
-/// Returns what a key asks for; the number for [`Act::Panel`].
-pub fn act_of(event: KeyEvent) -> Option<(Act, usize)> {
+fn fits(key: Key, event: KeyEvent) -> bool {
     let ctrl = event.modifiers.contains(KeyModifiers::CONTROL);
-    if event.modifiers.contains(KeyModifiers::ALT) {
-        return None;
-    }
-    let fits = |key: &Key| match (*key, event.code) {
+    match (key, event.code) {
         (Char(c), KeyCode::Char(pressed)) => c == pressed && !ctrl,
         (Ctrl(c), KeyCode::Char(pressed)) => ctrl && c == pressed.to_ascii_lowercase(),
         (F(n), KeyCode::F(pressed)) => n == pressed,
         (Digit, KeyCode::Char('1'..='9')) => !ctrl,
         (Code(code), pressed) => code == pressed,
         _ => false,
+    }
+}
+
+/// Returns what a key asks for while `panel` has the focus; the number for [`Act::Panel`].
+pub fn act_of(event: KeyEvent, panel: &str) -> Option<(Act, usize)> {
+    if event.modifiers.contains(KeyModifiers::ALT) {
+        return None;
+    }
+    let find = |of: &str| {
+        KEYMAP.iter().find(|b| b.panel == of && b.keys.iter().any(|key| fits(*key, event)))
     };
-    let binding = KEYMAP.iter().find(|b| b.keys.iter().any(fits))?;
+    let binding = find(panel).or_else(|| find(""))?;
     let number = match event.code {
         KeyCode::Char(c) => c.to_digit(10).map_or(0, |d| d as usize),
         _ => 0,
@@ -164,12 +210,19 @@ pub fn binding(act: Act) -> Option<&'static Binding> {
     KEYMAP.iter().find(|b| b.act == act)
 }
 
+/// Returns the lines that hold while `panel` has the focus: its own, then those for everywhere.
+pub fn bindings_in(panel: &str) -> impl Iterator<Item = &'static Binding> {
+    let own = KEYMAP.iter().filter(move |b| !b.panel.is_empty() && b.panel == panel);
+    own.chain(KEYMAP.iter().filter(|b| b.panel.is_empty()))
+}
+
 /// Returns the table for `docs/tui.md`.
 pub fn markdown() -> String {
-    let mut out = String::from("| keys | what they do |\n|---|---|\n");
+    let mut out = String::from("| keys | what they do | name |\n|---|---|---|\n");
     for b in KEYMAP {
         let keys: Vec<_> = b.shown.split(' ').map(|k| format!("`{k}`")).collect();
-        out.push_str(&format!("| {} | {} |\n", keys.join(" "), b.help));
+        let place = if b.panel.is_empty() { String::new() } else { format!("{}: ", b.panel) };
+        out.push_str(&format!("| {} | {place}{} | `{}` |\n", keys.join(" "), b.help, b.name));
     }
     out
 }
@@ -179,17 +232,25 @@ mod tests {
     use super::*;
 
     fn press(code: KeyCode, modifiers: KeyModifiers) -> Option<(Act, usize)> {
-        act_of(KeyEvent::new(code, modifiers))
+        act_of(KeyEvent::new(code, modifiers), "workers")
     }
 
     #[test]
-    fn no_key_asks_for_two_things() {
+    fn no_key_asks_for_two_things_in_one_place() {
         for (i, a) in KEYMAP.iter().enumerate() {
             for b in &KEYMAP[i + 1..] {
                 assert!(a.act != b.act, "{:?} stands twice", a.act);
+                assert!(a.name != b.name, "{} stands twice", a.name);
                 let clash = a.keys.iter().find(|k| b.keys.contains(k));
-                assert!(clash.is_none(), "{clash:?} is bound twice");
+                assert!(a.panel != b.panel || clash.is_none(), "{clash:?} is bound twice");
             }
+        }
+    }
+
+    #[test]
+    fn every_panel_that_keys_belong_to_is_there() {
+        for b in KEYMAP.iter().filter(|b| !b.panel.is_empty()) {
+            assert!(crate::tui::panels::index_of(b.panel).is_some(), "{}", b.panel);
         }
     }
 
@@ -199,6 +260,9 @@ mod tests {
         for (code, act) in [
             (KeyCode::Char('k'), Act::Up),
             (KeyCode::Char('j'), Act::Down),
+            (KeyCode::F(3), Act::Find),
+            (KeyCode::F(4), Act::Filter),
+            (KeyCode::F(6), Act::Sort),
             (KeyCode::F(9), Act::KillMenu),
             (KeyCode::F(10), Act::Quit),
             (KeyCode::F(1), Act::Help),
@@ -210,5 +274,12 @@ mod tests {
         assert_eq!(press(KeyCode::Char('c'), KeyModifiers::CONTROL), Some((Act::Interrupt, 0)));
         assert_eq!(press(KeyCode::Char('p'), KeyModifiers::CONTROL), None);
         assert_eq!(press(KeyCode::Char('4'), none), Some((Act::Panel, 4)));
+    }
+
+    #[test]
+    fn a_panel_comes_before_everywhere() {
+        let e = KeyEvent::from(KeyCode::Char('e'));
+        assert_eq!(act_of(e, "output"), Some((Act::Streams, 0)));
+        assert_eq!(act_of(e, "workers"), None);
     }
 }

@@ -1,9 +1,11 @@
 //! Where everything stands at a given size. Pure: facts in, rectangles out.
 //!
-//! Panels drop by priority as space shrinks; the header and the key bar never do.
+//! A view is rows of panels. Panels drop by priority as space shrinks; the header and the key
+//! bar never do, and the panel with the focus is always there.
 
-use super::panels::{PANELS, Panel, Place};
+use super::panels::PANELS;
 use ratatui::layout::Rect;
+use std::collections::BTreeMap;
 
 /// How a panel is drawn.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +23,8 @@ pub struct Spot {
     pub panel: usize,
     pub area: Rect,
     pub form: Form,
+    /// Row of the view it stands in.
+    pub row: usize,
 }
 
 /// The whole screen.
@@ -33,36 +37,105 @@ pub struct Layout {
     pub keys: Rect,
 }
 
+/// Rows of panels, by index in [`PANELS`]: those of a row stand side by side.
+pub type Rows = Vec<Vec<usize>>;
+
+/// A named arrangement of panels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct View {
+    pub name: String,
+    pub rows: Rows,
+    /// The rows on a screen at least [`WIDE`] cells wide.
+    pub wide: Rows,
+}
+
+/// From this width on a view's wide rows count.
+pub const WIDE: u16 = 140;
+
+/// The view everything starts in.
+pub const OVERVIEW: usize = 0;
+
+/// A view as it is written here: name, rows and wide rows, by the names of panels.
+type Named = (&'static str, &'static [&'static [&'static str]], &'static [&'static [&'static str]]);
+
+/// The views that are built in. A panel with a number has a view that it stands in.
+const VIEWS: &[Named] = &[
+    (
+        "overview",
+        &[&["cores", "queue"], &["workers"], &["alerts"], &["output"]],
+        &[&["cores", "queue"], &["workers", "output"], &["alerts"]],
+    ),
+    ("jobs", &[&["jobs"], &["details"]], &[&["jobs", "details"], &["output"]]),
+    ("timeline", &[&["cores", "queue"], &["timeline"]], &[]),
+    ("events", &[&["events"]], &[]),
+];
+
+/// Returns the views that are built in.
+pub fn built_in_views() -> Vec<View> {
+    let rows = |rows: &[&[&str]]| -> Rows {
+        let indices = |row: &&[&str]| {
+            row.iter().filter_map(|name| super::panels::index_of(name)).collect::<Vec<_>>()
+        };
+        rows.iter().map(indices).filter(|row| !row.is_empty()).collect()
+    };
+    let view = |(name, narrow, wide): &Named| View {
+        name: (*name).to_owned(),
+        rows: rows(narrow),
+        wide: rows(wide),
+    };
+    VIEWS.iter().map(view).filter(|view| !view.rows.is_empty()).collect()
+}
+
+/// Returns the view that shows a panel: the present one if it does, else the first that does.
+pub fn view_with(views: &[View], present: usize, panel: usize) -> Option<usize> {
+    let shows = |view: &View| view.rows.iter().flatten().any(|i| *i == panel);
+    match views.get(present) {
+        Some(view) if shows(view) => Some(present),
+        _ => views.iter().position(shows),
+    }
+}
+
+/// What a person set by dragging: rows of a row of panels, cells of the first panel of a row of
+/// two, by view and row.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Splits {
+    pub rows: BTreeMap<(usize, usize), u16>,
+    pub columns: BTreeMap<(usize, usize), u16>,
+}
+
 /// What the layout depends on.
 pub struct Facts<'a> {
     /// The panel with the focus, and whether it has the screen for itself.
     pub focus: usize,
     pub zoom: bool,
     pub notice: bool,
+    /// The view and its number.
+    pub view: &'a View,
+    pub view_no: usize,
+    pub splits: &'a Splits,
     /// Rows (without border) that a panel would like at a width, by index in [`PANELS`].
     pub want: &'a dyn Fn(usize, u16) -> u16,
-    /// Rows that a panel's line form takes at a width.
-    pub want_lines: &'a dyn Fn(usize, u16) -> u16,
+    /// Rows that a panel's line form takes at a width, `None` without such a form.
+    pub want_lines: &'a dyn Fn(usize, u16) -> Option<u16>,
 }
 
-/// From this width on two columns of panels stand side by side.
-const TWO_COLUMNS: u16 = 140;
-/// From this height of the body on the machine's panels get boxes.
-const BOXED_STRIP: u16 = 24;
+/// From this height of the body on the panels that have a line form get boxes.
+const BOXED: u16 = 24;
+/// Narrower than this every panel has a row of its own.
+const SIDE_BY_SIDE: u16 = 72;
 
 /// Lays out a screen.
 pub fn layout(area: Rect, facts: &Facts<'_>) -> Layout {
     let mut rest = area;
-    let narrow = area.width < 72;
+    let narrow = area.width < SIDE_BY_SIDE;
     let header = take_top(&mut rest, if narrow && area.height >= 9 { 3 } else { 2 });
     let keys = take_bottom(&mut rest, u16::from(area.height >= 4));
     let notice = take_top(&mut rest, u16::from(facts.notice && area.height >= 16));
     let mut spots = Vec::new();
     if facts.zoom || rest.height < 8 || rest.width < 30 {
-        spots.push(Spot { panel: facts.focus, area: rest, form: Form::Boxed });
+        spots.push(Spot { panel: facts.focus, area: rest, form: Form::Boxed, row: 0 });
     } else {
-        place_strip(&mut rest, facts, &mut spots);
-        place_columns(rest, facts, &mut spots);
+        place_rows(rest, facts, &mut spots);
     }
     spots.retain(|s| s.area.width > 0 && s.area.height > 0);
     Layout { header, notice, spots, keys }
@@ -82,94 +155,147 @@ fn take_bottom(rest: &mut Rect, rows: u16) -> Rect {
     Rect { y: rest.y + rest.height, height: rows, ..*rest }
 }
 
-fn of_place(place: Place) -> Vec<usize> {
-    (0..PANELS.len()).filter(|i| PANELS[*i].place == place).collect()
+/// A row of panels on its way to its place.
+struct Row {
+    /// Its number in the view.
+    no: usize,
+    panels: Vec<usize>,
+    height: u16,
 }
 
-/// Places the panels of the machine in a row, or in lines when rows are dear.
-fn place_strip(rest: &mut Rect, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
-    let mut strip = of_place(Place::Strip);
-    if rest.height >= BOXED_STRIP && rest.width >= 72 {
-        while strip.iter().map(|i| PANELS[*i].min.0).sum::<u16>() > rest.width {
-            drop_least(&mut strip, facts.focus);
-        }
-        let n = u16::try_from(strip.len()).unwrap_or(1).max(1);
-        let width = rest.width / n;
-        let want = strip.iter().map(|i| (facts.want)(*i, width.saturating_sub(2))).max();
-        let rows = want.unwrap_or(0).clamp(4, (rest.height / 4).max(4)) + 2;
-        let row = take_top(rest, rows);
-        let mut x = row.x;
-        for (at, panel) in strip.iter().enumerate() {
-            let last = at + 1 == strip.len();
-            let width = if last { row.x + row.width - x } else { width };
-            spots.push(Spot { panel: *panel, area: Rect { x, width, ..row }, form: Form::Boxed });
-            x += width;
-        }
-        return;
+impl Row {
+    fn least(&self) -> u16 {
+        self.panels.iter().map(|i| PANELS[*i].min().1).max().unwrap_or(0)
     }
-    for panel in strip {
-        let rows = (facts.want_lines)(panel, rest.width);
-        // The list of workers comes first: it keeps two thirds of the rows.
-        if rest.height >= 11 && rows <= rest.height / 3 {
-            let area = take_top(rest, rows);
-            spots.push(Spot { panel, area, form: Form::Lines });
-        }
+
+    fn priority(&self) -> u8 {
+        self.panels.iter().map(|i| PANELS[*i].priority()).min().unwrap_or(u8::MAX)
+    }
+
+    fn grows(&self) -> bool {
+        self.panels.iter().any(|i| PANELS[*i].grows())
     }
 }
 
-fn place_columns(rest: Rect, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
-    let (mut left, right) = (of_place(Place::Left), of_place(Place::Right));
-    if rest.width >= TWO_COLUMNS && rest.height >= 12 {
-        let half = rest.width * 55 / 100;
-        stack(Rect { width: half, ..rest }, left, facts, spots);
-        let side = Rect { x: rest.x + half, width: rest.width - half, ..rest };
-        stack(side, right, facts, spots);
-    } else {
-        left.extend(right);
-        stack(rest, left, facts, spots);
+fn place_rows(mut rest: Rect, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
+    let wide = rest.width >= WIDE && !facts.view.wide.is_empty();
+    let rows = if wide { &facts.view.wide } else { &facts.view.rows };
+    let mut boxed: Vec<Row> = Vec::new();
+    let lines = rest.height < BOXED || rest.width < SIDE_BY_SIDE;
+    for (no, row) in rows.iter().enumerate() {
+        let fits = row.iter().map(|i| PANELS[*i].min().0).sum::<u16>() <= rest.width;
+        let split = !fits || rest.width < SIDE_BY_SIDE;
+        let width = rest.width;
+        let in_lines = |panel: &&usize| lines && (facts.want_lines)(**panel, width).is_some();
+        for panel in row.iter().filter(in_lines) {
+            place_lines(*panel, no, &mut rest, facts, spots);
+        }
+        let others: Vec<usize> = row.iter().filter(|p| !in_lines(p)).copied().collect();
+        if split {
+            boxed.extend(others.iter().map(|i| Row { no, panels: vec![*i], height: 0 }));
+        } else if !others.is_empty() {
+            boxed.push(Row { no, panels: others, height: 0 });
+        }
+    }
+    place_boxed(rest, boxed, facts, spots);
+}
+
+/// Places a panel in its line form, if there is room for it.
+fn place_lines(
+    panel: usize,
+    row: usize,
+    rest: &mut Rect,
+    facts: &Facts<'_>,
+    spots: &mut Vec<Spot>,
+) {
+    let Some(rows) = (facts.want_lines)(panel, rest.width) else { return };
+    // The lists come first: they keep two thirds of the rows.
+    if rest.height >= 11 && rows <= rest.height / 3 && facts.focus != panel {
+        let area = take_top(rest, rows);
+        spots.push(Spot { panel, area, form: Form::Lines, row });
+    } else if facts.focus == panel {
+        let area = take_top(rest, (facts.want)(panel, rest.width).clamp(4, rest.height / 2) + 2);
+        spots.push(Spot { panel, area, form: Form::Boxed, row });
     }
 }
 
-/// Places panels one under the other: everyone's least, then wishes by priority, then the rest
-/// to the one that can use any number of rows.
-fn stack(area: Rect, mut panels: Vec<usize>, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
-    while panels.len() > 1 && panels.iter().map(|i| PANELS[*i].min.1).sum::<u16>() > area.height {
-        drop_least(&mut panels, facts.focus);
+fn place_boxed(area: Rect, mut rows: Vec<Row>, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
+    while rows.len() > 1 && rows.iter().map(Row::least).sum::<u16>() > area.height {
+        drop_least(&mut rows, facts.focus);
     }
-    let mut rows: Vec<u16> = panels.iter().map(|i| PANELS[*i].min.1).collect();
-    let mut left = area.height.saturating_sub(rows.iter().sum());
-    let mut order: Vec<usize> = (0..panels.len()).collect();
-    order.sort_by_key(|at| PANELS[panels[*at]].priority);
-    for at in &order {
-        let panel = panels[*at];
-        let want = (facts.want)(panel, area.width.saturating_sub(2)).saturating_add(2);
-        // Nobody takes more than 3/5 while others are there: what comes below must be seen.
-        let most = if panels.len() > 1 { (area.height * 3 / 5).max(rows[*at]) } else { u16::MAX };
-        let more = want.min(most).saturating_sub(rows[*at]).min(left);
-        rows[*at] += more;
-        left -= more;
-    }
-    let grows = |at: &&usize| PANELS[panels[**at]].grows;
-    if let Some(at) = order.iter().find(grows).or(order.first()) {
-        rows[*at] += left;
-    }
+    share_height(area, &mut rows, facts);
     let mut y = area.y;
-    for (panel, rows) in panels.iter().zip(rows) {
-        let height = rows.min((area.y + area.height).saturating_sub(y));
-        spots.push(Spot { panel: *panel, area: Rect { y, height, ..area }, form: Form::Boxed });
+    for row in &rows {
+        let height = row.height.min((area.y + area.height).saturating_sub(y));
+        place_row(Rect { y, height, ..area }, row, facts, spots);
         y += height;
     }
 }
 
-/// Drops the panel that matters least; the one with the focus stays.
-fn drop_least(panels: &mut Vec<usize>, focus: usize) {
-    let matters = |i: &usize| -> &Panel { &PANELS[*i] };
-    let least = (0..panels.len())
-        .filter(|at| panels[*at] != focus)
-        .max_by_key(|at| matters(&panels[*at]).priority);
-    match least {
-        Some(at) => panels.remove(at),
-        None => panels.remove(0),
+/// Gives everyone's least, then what a person dragged, then wishes by priority, then the rest
+/// to the row that can use any number of rows.
+fn share_height(area: Rect, rows: &mut [Row], facts: &Facts<'_>) {
+    let n = rows.len();
+    for row in rows.iter_mut() {
+        row.height = row.least();
+    }
+    let mut left = area.height.saturating_sub(rows.iter().map(|r| r.height).sum());
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_by_key(|at| rows[*at].priority());
+    for at in &order {
+        let row = &mut rows[*at];
+        let each = area.width / row.panels.len().max(1) as u16;
+        let want = row.panels.iter().map(|i| (facts.want)(*i, each.saturating_sub(2)));
+        let want = want.max().unwrap_or(0).saturating_add(2);
+        // Nobody takes more than 3/5 while others are there: what comes below must be seen.
+        let most = if n > 1 { (area.height * 3 / 5).max(row.height) } else { u16::MAX };
+        let dragged = facts.splits.rows.get(&(facts.view_no, row.no)).copied();
+        let more = dragged.unwrap_or(want.min(most)).saturating_sub(row.height).min(left);
+        row.height += more;
+        left -= more;
+    }
+    let free = |at: &&usize| !facts.splits.rows.contains_key(&(facts.view_no, rows[**at].no));
+    let grows = order.iter().find(|at| rows[**at].grows() && free(at));
+    if let Some(at) = grows.or(order.iter().rev().find(free)).or(order.last()) {
+        rows[*at].height += left;
+    }
+}
+
+fn place_row(area: Rect, row: &Row, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
+    let n = row.panels.len() as u16;
+    let mut x = area.x;
+    for (at, panel) in row.panels.iter().enumerate() {
+        let last = at + 1 == row.panels.len();
+        let least = PANELS[*panel].min().0;
+        let others: u16 = row.panels[at + 1..].iter().map(|i| PANELS[*i].min().0).sum();
+        let room = (area.x + area.width).saturating_sub(x);
+        let dragged = facts.splits.columns.get(&(facts.view_no, row.no)).filter(|_| at == 0);
+        let wish = dragged.copied().unwrap_or(area.width * weight(row, at) / total_weight(row));
+        let width =
+            if last { room } else { wish.clamp(least, room.saturating_sub(others).max(least)) };
+        let area = Rect { x, width: width.min(room), ..area };
+        spots.push(Spot { panel: *panel, area, form: Form::Boxed, row: row.no });
+        x = x.saturating_add(width);
+    }
+    debug_assert!(n > 0);
+}
+
+/// A list with many columns takes more of its row than what stands beside it.
+fn weight(row: &Row, at: usize) -> u16 {
+    if at == 0 && row.panels.len() == 2 && row.grows() { 11 } else { 10 }
+}
+
+fn total_weight(row: &Row) -> u16 {
+    let n = row.panels.len();
+    (0..n).map(|at| if at > 0 && n == 2 && row.grows() { 9 } else { weight(row, at) }).sum()
+}
+
+/// Drops the row that matters least; the one with the focus stays.
+fn drop_least(rows: &mut Vec<Row>, focus: usize) {
+    let others = (0..rows.len()).filter(|at| !rows[*at].panels.contains(&focus));
+    match others.max_by_key(|at| rows[*at].priority()) {
+        Some(at) => rows.remove(at),
+        None => rows.remove(0),
     };
 }
 
@@ -177,15 +303,28 @@ fn drop_least(panels: &mut Vec<usize>, focus: usize) {
 mod tests {
     use super::*;
 
+    /// A view that has the panel, as the screen chooses it.
     fn at(width: u16, height: u16, focus: usize, zoom: bool) -> Layout {
-        let facts = Facts { focus, zoom, notice: false, want: &|_, _| 6, want_lines: &|_, _| 1 };
+        let views = built_in_views();
+        let view_no = view_with(&views, OVERVIEW, focus);
+        let alone = View { name: String::new(), rows: vec![vec![focus]], wide: Vec::new() };
+        let facts = Facts {
+            focus,
+            zoom,
+            notice: false,
+            view: view_no.map_or(&alone, |no| &views[no]),
+            view_no: 0,
+            splits: &Splits::default(),
+            want: &|_, _| 6,
+            want_lines: &|i, _| (i < 2).then_some(1),
+        };
         layout(Rect::new(0, 0, width, height), &facts)
     }
 
     #[test]
     fn nothing_overlaps_or_leaves_the_screen_at_any_size() {
-        for width in 0..210 {
-            for height in 0..70 {
+        for width in (0..210).chain([300]) {
+            for height in (0..70).chain([100]) {
                 for focus in 0..PANELS.len() {
                     let layout = at(width, height, focus, false);
                     let mut areas = vec![layout.header, layout.notice, layout.keys];
@@ -205,11 +344,13 @@ mod tests {
     #[test]
     fn no_row_of_the_body_stays_empty_where_it_counts() {
         for (width, height) in [(40, 10), (80, 24), (100, 30), (120, 40), (200, 50), (300, 100)] {
-            let layout = at(width, height, 2, false);
-            let cells: u32 = layout.spots.iter().map(|s| s.area.area()).sum();
-            let body =
-                u32::from(width) * u32::from(height - layout.header.height - layout.keys.height);
-            assert_eq!(cells, body, "{width}x{height}: {:?}", layout.spots);
+            for focus in 0..PANELS.len() {
+                let layout = at(width, height, focus, false);
+                let cells: u32 = layout.spots.iter().map(|s| s.area.area()).sum();
+                let body = u32::from(width)
+                    * u32::from(height - layout.header.height - layout.keys.height);
+                assert_eq!(cells, body, "{width}x{height}: {:?}", layout.spots);
+            }
         }
     }
 
@@ -220,9 +361,31 @@ mod tests {
                 for zoom in [false, true] {
                     let layout = at(width, height, focus, zoom);
                     let there = layout.spots.iter().any(|s| s.panel == focus);
-                    assert!(there, "{} at {width}x{height}", panel.title);
+                    assert!(there, "{} at {width}x{height}", panel.name());
                 }
             }
         }
+    }
+
+    #[test]
+    fn what_was_dragged_holds_as_far_as_there_is_room() {
+        let views = built_in_views();
+        let mut splits = Splits::default();
+        splits.rows.insert((0, 1), 20);
+        splits.columns.insert((0, 0), 70);
+        let facts = Facts {
+            focus: 2,
+            zoom: false,
+            notice: false,
+            view: &views[0],
+            view_no: 0,
+            splits: &splits,
+            want: &|_, _| 6,
+            want_lines: &|_, _| None,
+        };
+        let layout = layout(Rect::new(0, 0, 120, 60), &facts);
+        let spot = |panel| layout.spots.iter().find(|s| s.panel == panel).unwrap().area;
+        assert_eq!((spot(0).width, spot(1).width), (70, 50));
+        assert_eq!(spot(2).height, 20);
     }
 }

@@ -5,6 +5,7 @@
 //! anything, [`draw`] paints the model, [`terminal`] owns the terminal.
 
 mod acts;
+pub mod axis;
 pub mod canvas;
 pub mod draw;
 mod events;
@@ -12,9 +13,12 @@ pub mod format;
 pub mod glyphs;
 pub mod graph;
 pub mod history;
+pub mod input;
 pub mod keymap;
 pub mod layout;
+pub mod list;
 pub mod model;
+mod mouse;
 pub mod output;
 pub mod panels;
 pub mod popups;
@@ -22,6 +26,7 @@ pub mod sanitize;
 pub mod terminal;
 pub mod theme;
 pub mod update;
+pub mod zones;
 
 use crate::clock;
 use crate::control::client::{ClientError, Receiver, Sender};
@@ -154,7 +159,10 @@ impl Loop {
             update(&mut self.model, Msg::Resize(size), clock::now());
         }
         let model = &self.model;
-        self.screen.draw(|buf| draw::draw(model, buf)).map_err(|_| self.hang_up())
+        let mut zones = zones::Zones::default();
+        let drawn = self.screen.draw(|buf| zones = draw::draw(model, buf));
+        self.model.zones = zones;
+        drawn.map_err(|_| self.hang_up())
     }
 
     fn anew(&mut self, act: impl FnOnce(&mut Screen) -> io::Result<()>) -> Result<(), Ended> {

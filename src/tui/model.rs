@@ -1,11 +1,15 @@
 //! Everything the screen knows. Changed by [`super::update()`] alone, drawn by [`super::draw`].
 
+use super::axis::Axis;
 use super::canvas::Look;
 use super::history::History;
-use super::layout::{self, Layout};
+use super::input::Input;
+use super::layout::{self, Layout, Splits, View};
+use super::list::List;
 use super::output::{Ask, Output, Target};
 use super::panels::{self, PANELS};
 use super::sanitize::one_line;
+use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, PoolIdx, ProcRef, RunInfo, RunState, Slot,
@@ -24,16 +28,26 @@ pub struct Model {
     pub size: Rect,
     pub look: Look,
     pub history: History,
+    /// The time axis of all graphs.
+    pub axis: Axis,
+    /// What arrives is kept back: the screen stands still, and this is the newest.
+    pub frozen: Option<Option<Box<Snapshot>>>,
+    pub views: Vec<View>,
+    /// Index in `views`.
+    pub view: usize,
+    pub splits: Splits,
     /// Index in [`PANELS`].
     pub focus: usize,
     /// The panel with the focus has the screen for itself; where the focus was before.
     pub zoom: Option<usize>,
-    /// The list that the selected job is in.
-    pub source: Source,
+    /// The panel whose selection the output follows.
+    pub source: usize,
     pub worker: Option<Slot>,
-    pub workers_offset: usize,
+    pub workers: List,
     pub failure: Option<JobNo>,
-    pub failures_offset: usize,
+    pub failures: List,
+    /// Jobs that the next act is about.
+    pub tags: BTreeMap<JobNo, Selection>,
     pub output: Output,
     pub popup: Option<Popup>,
     pub feedback: Option<Feedback>,
@@ -45,6 +59,50 @@ pub struct Model {
     pub asked_stop: Option<StopHow>,
     pub bye: Option<Bye>,
     pub hold_at_end: bool,
+    /// Acts that can be taken back, the newest last: what was done, and what undoes it.
+    pub undo: Vec<(String, Command)>,
+    /// A number that was just typed, for `4+`.
+    pub count: Option<Count>,
+    /// What can be clicked in the frame that is on the screen.
+    pub zones: Zones,
+    /// What the mouse holds.
+    pub drag: Option<(Rect, Hit)>,
+}
+
+/// A job that acts can be about, as a list shows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Selection {
+    pub job: JobNo,
+    /// `thumb:3 cat.png 256`
+    pub label: String,
+    /// Its attempt that runs, or else its last; `None` when it has had none.
+    pub attempt: Option<AttemptId>,
+    /// The leader of its running attempt.
+    pub proc: Option<ProcRef>,
+    pub since: Mono,
+    pub phase: Phase,
+}
+
+/// Where a job stands, as far as acts care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Phase {
+    Queued,
+    Running,
+    Paused,
+    /// It ended well.
+    Good,
+    /// It did not end well.
+    Bad,
+}
+
+/// Digits typed just now: they turn to a panel, or say how often when `+` follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Count {
+    pub n: u32,
+    pub at: Mono,
+    /// Where the focus was before.
+    pub focus: usize,
+    pub view: usize,
 }
 
 /// The supervisor's last word.
@@ -54,28 +112,52 @@ pub struct Bye {
     pub trouble: Option<String>,
 }
 
-/// Which list says what the selected job is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
-    Workers,
-    Failures,
-}
-
 /// What lies over the screen.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Popup {
-    Help { top: u16 },
+    Help {
+        top: u16,
+    },
     Kill(KillMenu),
-    Quit { choice: usize },
+    Quit {
+        choice: usize,
+    },
+    /// A line of text at the bottom.
+    Prompt(Prompt),
+    Palette {
+        input: Input,
+        choice: usize,
+    },
+    Pools {
+        choice: usize,
+        typed: String,
+    },
+    Sort {
+        panel: usize,
+        choice: usize,
+    },
 }
 
-/// A kill menu: its target was fixed when it opened.
+/// A question that is answered by typing.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Prompt {
+    pub what: Wanted,
+    pub input: Input,
+    /// Why the text means nothing yet.
+    pub error: Option<String>,
+}
+
+/// What a prompt asks for, and the panel it is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    Search(usize),
+    Filter(usize),
+}
+
+/// A kill menu: its targets were fixed when it opened.
 #[derive(Clone, Debug, PartialEq)]
 pub struct KillMenu {
-    pub label: String,
-    pub attempt: AttemptId,
-    pub proc: Option<ProcRef>,
-    pub since: Mono,
+    pub targets: Vec<Selection>,
     pub choice: usize,
     /// Digits typed so far, to pick a signal by number.
     pub typed: String,
@@ -99,8 +181,16 @@ pub enum FeedbackKind {
 /// A message that has no answer yet.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Pending {
-    Command { command: Command, what: String },
+    Command {
+        command: Command,
+        what: String,
+    },
     Output(Ask),
+    /// A question of a panel.
+    Panel {
+        panel: usize,
+        tag: u64,
+    },
 }
 
 impl Model {
@@ -114,13 +204,19 @@ impl Model {
             size,
             look,
             history: History::default(),
+            axis: Axis::default(),
+            frozen: None,
+            views: layout::built_in_views(),
+            view: layout::OVERVIEW,
+            splits: Splits::default(),
             focus: panels::WORKERS,
             zoom: None,
-            source: Source::Workers,
+            source: panels::WORKERS,
             worker: None,
-            workers_offset: 0,
+            workers: List::default(),
             failure: None,
-            failures_offset: 0,
+            failures: List::default(),
+            tags: BTreeMap::new(),
             output: Output::default(),
             popup: None,
             feedback: None,
@@ -130,12 +226,15 @@ impl Model {
             asked_stop: None,
             bye: None,
             hold_at_end: true,
+            undo: Vec::new(),
+            count: None,
+            zones: Zones::default(),
+            drag: None,
         }
     }
 
     /// Takes in a snapshot; every text in it becomes safe to draw.
-    pub fn take(&mut self, snapshot: Snapshot) {
-        let mut snapshot = snapshot;
+    pub fn take(&mut self, mut snapshot: Snapshot) {
         for work in snapshot.workers.iter_mut().filter_map(|w| w.work.as_mut()) {
             work.inputs = one_line(&work.inputs);
         }
@@ -159,7 +258,7 @@ impl Model {
         self.keep_selection();
     }
 
-    /// What was selected stays selected while it is there; else its neighbour is.
+    /// What was selected stays selected while it is there; else what stands in its place is.
     fn keep_selection(&mut self) {
         let workers = &self.snapshot.workers;
         let slot = self.worker.unwrap_or(Slot { pool: PoolIdx::DEFAULT, n: 0 });
@@ -167,10 +266,16 @@ impl Model {
         self.worker = near.map(|w| w.slot);
         let failures = &self.snapshot.failures;
         // Until somebody chooses one, the newest is what matters.
-        let chosen = self.source == Source::Failures || self.focus == panels::FAILURES;
-        if !chosen || !failures.iter().any(|f| Some(f.job) == self.failure) {
-            self.failure = failures.first().map(|f| f.job);
+        let chosen = self.source == panels::ALERTS || self.focus == panels::ALERTS;
+        match failures.iter().position(|f| Some(f.job) == self.failure) {
+            Some(at) if chosen => self.failures.at = at,
+            _ if chosen => {
+                self.failures.at = self.failures.at.min(failures.len().saturating_sub(1))
+            }
+            _ => self.failures.at = 0,
         }
+        self.failure = failures.get(self.failures.at).map(|f| f.job);
+        self.tags.retain(|_, tag| tag.job.0 <= self.snapshot.counts.total);
     }
 
     /// The output panel turns to the selected job.
@@ -188,12 +293,29 @@ impl Model {
     }
 
     fn target(&self) -> Option<Target> {
-        if let (Source::Failures, Some(f)) = (self.source, self.selected_failure()) {
-            return Some(Target { key: (f.job, f.attempts.max(1)), label: self.failure_label(f) });
+        let panel = PANELS.get(self.source)?;
+        let Selection { attempt, label, .. } = panel.selection(self)?;
+        let attempt = attempt?;
+        Some(Target { key: (attempt.job, attempt.n), label })
+    }
+
+    /// Returns the job that acts are about while nothing is tagged.
+    pub fn selection(&self) -> Option<Selection> {
+        let focused = PANELS.get(self.focus)?;
+        let of_list = focused.selection(self);
+        // Panels without a list: the arrows move in the workers, so that is what acts mean.
+        of_list.or_else(|| match self.focus {
+            panels::ALERTS | panels::OUTPUT => None,
+            _ => PANELS[panels::WORKERS].selection(self),
+        })
+    }
+
+    /// Returns the jobs that an act is about: those with tags, else the selected one.
+    pub fn targets(&self) -> Vec<Selection> {
+        match self.tags.is_empty() {
+            true => self.selection().into_iter().collect(),
+            false => self.tags.values().cloned().collect(),
         }
-        let work = self.selected_worker()?.work.as_ref()?;
-        let key = (work.attempt.job, work.attempt.n);
-        Some(Target { key, label: self.label(work) })
     }
 
     /// Returns the worker that is selected.
@@ -212,6 +334,19 @@ impl Model {
         all.find(|(_, work)| work.attempt == attempt)
     }
 
+    /// Returns what acts on a worker's job are about.
+    pub fn selection_of(&self, worker: &WorkerView, work: &WorkView) -> Selection {
+        let paused = worker.state == WorkerState::Paused;
+        Selection {
+            job: work.attempt.job,
+            label: self.label(work),
+            attempt: Some(work.attempt),
+            proc: work.proc,
+            since: work.since,
+            phase: if paused { Phase::Paused } else { Phase::Running },
+        }
+    }
+
     /// Returns a running job's name: `thumb:3 cat.png 256`.
     pub fn label(&self, work: &WorkView) -> String {
         self.job_label(work.task.0, work.index, &work.inputs)
@@ -222,7 +357,8 @@ impl Model {
         self.job_label(failure.task.0, failure.index, &failure.inputs)
     }
 
-    fn job_label(&self, task: u32, index: u32, inputs: &str) -> String {
+    /// Returns a job's name: `thumb:3 cat.png 256`.
+    pub fn job_label(&self, task: u32, index: u32, inputs: &str) -> String {
         let task = self.info.tasks.get(task as usize).map_or("?", |t| t.name.as_str());
         // A task with one job and no inputs needs no number.
         match (inputs.is_empty(), index) {
@@ -280,18 +416,42 @@ impl Model {
 
     /// Returns where everything stands.
     pub fn layout(&self) -> Layout {
+        let alone = View { name: String::new(), rows: vec![vec![self.focus]], wide: Vec::new() };
         layout::layout(
             self.size,
             &layout::Facts {
                 focus: self.focus,
                 zoom: self.zoom.is_some(),
                 notice: !self.snapshot.notices.is_empty(),
-                want: &|i, width| (PANELS[i].want)(self, width),
-                want_lines: &|i, width| {
-                    PANELS[i].lines.as_ref().map_or(u16::MAX, |l| (l.want)(self, width))
-                },
+                view: self.views.get(self.view).unwrap_or(&alone),
+                view_no: self.view,
+                splits: &self.splits,
+                want: &|i, width| PANELS[i].want(self, width),
+                want_lines: &|i, width| PANELS[i].want_lines(self, width),
             },
         )
+    }
+
+    /// Turns to a panel: in the present view if it is there, else in the first that has it.
+    pub fn turn_to(&mut self, panel: usize) {
+        let panel = panel % PANELS.len();
+        if let Some(view) = layout::view_with(&self.views, self.view, panel) {
+            self.view = view;
+        }
+        self.focus = panel;
+        if let Some(before) = &mut self.zoom {
+            *before = panel;
+        }
+        if PANELS[panel].selection(self).is_some() && panel != panels::OUTPUT {
+            self.source = panel;
+            self.turn_output(true);
+        }
+    }
+
+    /// Returns the cells of a panel's graph on the time axis, zero when there is none to see.
+    pub fn graph_cells(&self, panel: usize) -> u16 {
+        let spot = self.layout().spots.into_iter().find(|s| s.panel == panel);
+        spot.map_or(0, |s| PANELS[panel].graph_cells(self, s.area.width.saturating_sub(2)))
     }
 
     /// Returns the rows inside a panel's border, zero when it is not on the screen.

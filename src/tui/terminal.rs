@@ -123,7 +123,13 @@ impl Drop for Screen {
 fn take() -> io::Result<()> {
     terminal::enable_raw_mode()?;
     TAKEN.store(true, Ordering::SeqCst);
-    execute!(io::stdout(), terminal::EnterAlternateScreen, cursor::Hide)
+    execute!(
+        io::stdout(),
+        terminal::EnterAlternateScreen,
+        cursor::Hide,
+        event::EnableMouseCapture,
+        event::EnableBracketedPaste,
+    )
 }
 
 /// Gives the terminal back; doing so twice does no harm, and failing changes nothing.
@@ -133,8 +139,13 @@ fn give_back() {
     }
     let mut out = io::stdout();
     let _ = out.write_all(FRAME_END);
-    let _ =
-        execute!(out, event::DisableBracketedPaste, cursor::Show, terminal::LeaveAlternateScreen);
+    let _ = execute!(
+        out,
+        event::DisableBracketedPaste,
+        event::DisableMouseCapture,
+        cursor::Show,
+        terminal::LeaveAlternateScreen,
+    );
     let _ = terminal::disable_raw_mode();
 }
 

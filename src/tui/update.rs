@@ -2,14 +2,14 @@
 
 use super::acts;
 use super::keymap::{Act, act_of};
-use super::model::{Bye, Feedback, FeedbackKind, Model, Pending, Popup, Source};
-use super::panels;
-use super::{Ended, popups};
+use super::model::{Bye, Count, Feedback, FeedbackKind, Model, Pending, Popup, Prompt, Wanted};
+use super::panels::{self, PANELS};
+use super::{Ended, mouse, popups};
 use crate::control::client::ClientError;
 use crate::control::proto::{ToClient, ToServer};
 use crate::model::query::Reply;
-use crate::model::{Answer, Command, Now, StopHow, limits};
-use crossterm::event::{KeyEvent, KeyEventKind};
+use crate::model::{Answer, Command, Now, RunState, StopHow, limits};
+use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseEvent};
 use ratatui::layout::Rect;
 use std::time::Duration;
 
@@ -17,6 +17,8 @@ use std::time::Duration;
 #[derive(Debug)]
 pub enum Msg {
     Key(KeyEvent),
+    Mouse(MouseEvent),
+    Paste(String),
     /// The terminal has this size now.
     Resize(Rect),
     Server(Box<ToClient>),
@@ -58,6 +60,15 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
             on_key(model, key, &mut actions);
             actions.push(Action::DrawNow);
         }
+        Msg::Mouse(event) => {
+            if mouse::on_mouse(model, event, &mut actions) {
+                actions.push(Action::DrawNow);
+            }
+        }
+        Msg::Paste(text) => {
+            popups::on_paste(model, &text);
+            actions.push(Action::DrawNow);
+        }
         Msg::Resize(size) => {
             model.size = size;
             actions.push(Action::DrawNow);
@@ -80,14 +91,18 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
     if model.history.advance(now.mono, &model.snapshot) {
         actions.push(Action::DrawSoon);
     }
-    ask_for_output(model, &mut actions);
-    settle_offsets(model);
+    let layout = model.layout();
+    for spot in &layout.spots {
+        PANELS[spot.panel].settle(model, model.rows_of(spot.panel));
+        PANELS[spot.panel].ask(model, &mut actions);
+    }
+    prefetch_last_words(model, &mut actions);
     actions
 }
 
 fn end_by_signal(model: &mut Model, signal: i32, actions: &mut Vec<Action>) {
     if !model.has_ended() {
-        acts::send(model, Command::Stop { how: StopHow::Stop }, String::new(), actions);
+        actions.push(Action::Send(ToServer::Signalled { signal }));
     }
     actions.push(Action::Leave(Ended::Signal { signal, exit_code: 128 + signal }));
 }
@@ -96,6 +111,14 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
     match message {
         ToClient::Snapshot { snapshot } => {
             let had_ended = model.has_ended();
+            match &mut model.frozen {
+                // The end is news that no frozen screen may hide.
+                Some(held) if !matches!(snapshot.state, RunState::Ended { .. }) => {
+                    *held = Some(snapshot);
+                    return;
+                }
+                _ => model.frozen = None,
+            }
             model.take(*snapshot);
             if model.has_ended() && !had_ended {
                 // How it ended matters now, not what became of the last act.
@@ -115,15 +138,22 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
             actions.push(Action::DrawNow);
         }
         ToClient::Reply { id, reply } => {
-            if let Some(Pending::Output(ask)) = model.pending.remove(&id) {
-                let part = match *reply {
-                    Reply::Output(part) => Ok(part),
-                    Reply::Refused { error } => Err(error),
-                    _ => Err("the supervisor answered something else".to_owned()),
-                };
-                model.output.take(ask, part);
-                actions.push(Action::DrawSoon);
+            let reply = match *reply {
+                Reply::Refused { error } => Err(super::sanitize::one_line(&error)),
+                reply => Ok(reply),
+            };
+            match model.pending.remove(&id) {
+                Some(Pending::Output(ask)) => {
+                    let part = reply.and_then(|reply| match reply {
+                        Reply::Output(part) => Ok(part),
+                        _ => Err("the supervisor answered something else".to_owned()),
+                    });
+                    model.output.take(ask, part);
+                }
+                Some(Pending::Panel { panel, tag }) => PANELS[panel].take(model, tag, reply),
+                _ => return,
             }
+            actions.push(Action::DrawSoon);
         }
         ToClient::Bye { exit_code, trouble } => {
             model.bye = Some(Bye { exit_code, trouble });
@@ -192,7 +222,7 @@ fn leave_ended(model: &Model, actions: &mut Vec<Action>) {
 }
 
 fn on_key(model: &mut Model, key: KeyEvent, actions: &mut Vec<Action>) {
-    let act = act_of(key);
+    let act = act_of(key, PANELS[model.focus].name());
     // These mean the same wherever one is.
     if let Some((act @ (Act::Interrupt | Act::Suspend | Act::Redraw), n)) = act {
         perform(model, act, n, actions);
@@ -200,44 +230,148 @@ fn on_key(model: &mut Model, key: KeyEvent, actions: &mut Vec<Action>) {
     }
     if model.popup.is_some() {
         popups::on_key(model, key, act.map(|(act, _)| act), actions);
-    } else if let Some((act, n)) = act {
+        return;
+    }
+    if let (KeyCode::Char('0'), Some(count)) = (key.code, &mut model.count) {
+        count.n = count.n.saturating_mul(10).min(MOST_TIMES);
+        return;
+    }
+    if let Some((act, n)) = act {
         perform(model, act, n, actions);
     }
 }
 
-fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Action>) {
-    let page = model.rows_of(model.focus).saturating_sub(1).max(1) as isize;
+/// The greatest count that `4+` may have.
+const MOST_TIMES: u32 = 10_000;
+/// A digit counts for the key after it when that comes within this time.
+const COUNT_FOR: Duration = Duration::from_millis(1_500);
+
+/// Does what a key, a click or the palette asks for; `number` is for [`Act::Panel`].
+pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Action>) {
+    let times = match act {
+        Act::Panel => return digit(model, number),
+        Act::Grow | Act::Shrink => take_count(model),
+        _ => 1,
+    };
+    model.count = None;
+    if PANELS[model.focus].act(model, act, actions) {
+        return;
+    }
     match act {
-        Act::Up => move_by(model, -1),
-        Act::Down => move_by(model, 1),
-        Act::PageUp => move_by(model, -page),
-        Act::PageDown => move_by(model, page),
-        Act::First => move_by(model, isize::MIN / 2),
-        Act::Last => move_by(model, isize::MAX / 2),
-        Act::Left => model.output.left = model.output.left.saturating_sub(8),
-        Act::Right => model.output.left = (model.output.left + 8).min(4096),
-        Act::NextPanel => turn_to(model, model.focus + 1),
-        Act::PreviousPanel => turn_to(model, model.focus + panels::PANELS.len() - 1),
-        Act::Panel if number >= 1 && number <= panels::PANELS.len() => turn_to(model, number - 1),
-        Act::Panel => {}
-        Act::Open => open(model),
-        Act::Back => back(model),
-        Act::Grow => acts::scale(model, 1, actions),
-        Act::Shrink => acts::scale(model, -1, actions),
+        Act::Grow => acts::scale(model, times, actions),
+        Act::Shrink => acts::scale(model, -times, actions),
         Act::PauseRun => acts::pause_run(model, actions),
-        Act::PauseJob => acts::pause_job(model, actions),
+        Act::PauseJob => acts::pause_jobs(model, actions),
         Act::KillMenu => acts::open_kill_menu(model),
         Act::Retry => acts::retry(model, actions),
-        Act::Follow => follow(model),
-        Act::Streams => acts::next_streams(model),
-        Act::Theme => acts::next_theme(model),
-        Act::Help => model.popup = Some(Popup::Help { top: 0 }),
+        Act::Cancel => acts::cancel(model, actions),
+        Act::Undo => acts::undo(model, actions),
+        Act::Tag => tag(model),
+        Act::Untag => model.tags.clear(),
         Act::Quit if model.has_ended() => leave_ended(model, actions),
-        Act::Quit => model.popup = Some(Popup::Quit { choice: 0 }),
         Act::Interrupt => interrupt(model, actions),
         Act::Suspend => actions.push(Action::Suspend),
         Act::Redraw => actions.push(Action::DrawAll),
+        _ => look(model, act),
     }
+}
+
+/// Acts that change only what this screen shows.
+fn look(model: &mut Model, act: Act) {
+    let page = model.rows_of(model.focus).saturating_sub(1).max(1) as isize;
+    match act {
+        Act::Up => step(model, -1),
+        Act::Down => step(model, 1),
+        Act::PageUp => step(model, -page),
+        Act::PageDown => step(model, page),
+        Act::First => step(model, isize::MIN / 2),
+        Act::Last => step(model, isize::MAX / 2),
+        Act::Left | Act::TimeBack => move_time(model, -1),
+        Act::Right | Act::TimeForward => move_time(model, 1),
+        Act::TimeClear => model.axis.clear(),
+        Act::ZoomIn => model.axis.zoom(false),
+        Act::ZoomOut => model.axis.zoom(true),
+        Act::NextPanel => turn_to_next(model, 1),
+        Act::PreviousPanel => turn_to_next(model, -1),
+        Act::Open => open(model),
+        Act::Zoom => zoom(model),
+        Act::Back => back(model),
+        Act::Freeze => freeze(model),
+        Act::Find => prompt(model, Wanted::Search(model.focus), String::new()),
+        Act::Filter => {
+            let text = PANELS[model.focus].filter_text(model);
+            prompt(model, Wanted::Filter(model.focus), text);
+        }
+        Act::Sort => match PANELS[model.focus].sorts(model) {
+            Some((_, choice)) => model.popup = Some(Popup::Sort { panel: model.focus, choice }),
+            None => acts::refuse(model, "this panel has nothing to sort"),
+        },
+        Act::Pools => model.popup = Some(Popup::Pools { choice: 0, typed: String::new() }),
+        Act::Palette => {
+            model.popup = Some(Popup::Palette { input: Default::default(), choice: 0 });
+        }
+        Act::Theme => acts::next_theme(model),
+        Act::Glyphs => acts::next_glyphs(model),
+        Act::Help => model.popup = Some(Popup::Help { top: 0 }),
+        Act::Quit => model.popup = Some(Popup::Quit { choice: 0 }),
+        _ => acts::refuse(model, "this panel does not know that"),
+    }
+}
+
+/// A digit turns to a panel, and is a count if `+` or `-` follows.
+fn digit(model: &mut Model, number: usize) {
+    let now = model.now.mono;
+    let before = model.count.filter(|c| now.since(c.at) < COUNT_FOR);
+    let n = before.map_or(0, |c| c.n).saturating_mul(10).saturating_add(number as u32);
+    let (focus, view) = before.map_or((model.focus, model.view), |c| (c.focus, c.view));
+    model.count = Some(Count { n: n.min(MOST_TIMES), at: now, focus, view });
+    if (1..=PANELS.len()).contains(&number) {
+        model.turn_to(number - 1);
+    }
+}
+
+/// Returns the count that was typed, and goes back to where it was typed.
+fn take_count(model: &mut Model) -> i32 {
+    let Some(count) = model.count.take() else { return 1 };
+    if model.now.mono.since(count.at) >= COUNT_FOR {
+        return 1;
+    }
+    model.view = count.view;
+    model.turn_to(count.focus);
+    count.n.max(1) as i32
+}
+
+fn prompt(model: &mut Model, what: Wanted, text: String) {
+    let input = super::input::Input::with(text);
+    model.popup = Some(Popup::Prompt(Prompt { what, input, error: None }));
+}
+
+/// Tags what is selected, or removes its tag, and moves on.
+fn tag(model: &mut Model) {
+    let Some(selection) = model.selection() else {
+        return acts::refuse(model, "select a job first, then tag it");
+    };
+    if model.tags.remove(&selection.job).is_none() {
+        model.tags.insert(selection.job, selection);
+    }
+    step(model, 1);
+}
+
+fn freeze(model: &mut Model) {
+    match model.frozen.take() {
+        None => model.frozen = Some(None),
+        Some(held) => {
+            if let Some(snapshot) = held {
+                model.take(*snapshot);
+            }
+        }
+    }
+}
+
+fn move_time(model: &mut Model, by: i64) {
+    let graphs = [panels::CORES, panels::QUEUE, model.focus];
+    let width = graphs.iter().map(|panel| model.graph_cells(*panel)).max().unwrap_or(0);
+    model.axis.move_cursor(by, model.now.mono, width.max(10));
 }
 
 /// First Ctrl-C asks, the second stops, the third kills; one more leaves a supervisor that
@@ -258,24 +392,29 @@ fn interrupt(model: &mut Model, actions: &mut Vec<Action>) {
     }
 }
 
-fn turn_to(model: &mut Model, panel: usize) {
-    model.focus = panel % panels::PANELS.len();
-    if let Some(before) = &mut model.zoom {
-        *before = model.focus;
+/// The next panel of the view that is on the screen, so that Tab never jumps to another.
+fn turn_to_next(model: &mut Model, by: isize) {
+    if model.zoom.is_some() {
+        let n = PANELS.len() as isize;
+        return model.turn_to((model.focus as isize + by).rem_euclid(n) as usize);
     }
-    match model.focus {
-        panels::WORKERS => model.source = Source::Workers,
-        panels::FAILURES if model.failure.is_some() => model.source = Source::Failures,
-        _ => return,
+    let mut shown: Vec<usize> = model.layout().spots.iter().map(|spot| spot.panel).collect();
+    shown.sort_unstable();
+    if shown.len() < 2 {
+        shown = model.views.get(model.view).map_or(shown, |v| v.rows.concat());
     }
-    model.turn_output(true);
+    let at = shown.iter().position(|panel| *panel == model.focus).unwrap_or(0) as isize;
+    let to = (at + by).rem_euclid(shown.len().max(1) as isize) as usize;
+    if let Some(panel) = shown.get(to) {
+        model.turn_to(*panel);
+    }
 }
 
 /// A run that ended badly turns the eye to why, unless somebody is looking at something.
 fn turn_to_failures(model: &mut Model) {
     let looking = model.zoom.is_some() || model.popup.is_some() || model.output.top.is_some();
     if !looking && model.focus == panels::WORKERS && model.failure.is_some() {
-        turn_to(model, panels::FAILURES);
+        model.turn_to(panels::ALERTS);
     }
 }
 
@@ -286,97 +425,53 @@ fn open(model: &mut Model) {
         Some(_) => back(model),
         None => {
             model.zoom = Some(model.focus);
-            if matches!(model.focus, panels::WORKERS | panels::FAILURES) {
+            if PANELS[model.focus].selection(model).is_some() {
                 model.focus = panels::OUTPUT;
             }
         }
     }
 }
 
-fn back(model: &mut Model) {
+fn zoom(model: &mut Model) {
     match model.zoom.take() {
         Some(before) => model.focus = before,
-        None => model.output.top = None,
+        None => model.zoom = Some(model.focus),
     }
 }
 
-fn follow(model: &mut Model) {
-    let page = model.rows_of(panels::OUTPUT);
-    match model.output.top {
-        Some(_) => model.output.top = None,
-        None => model.output.scroll(0, page),
+fn back(model: &mut Model) {
+    if let Some(before) = model.zoom.take() {
+        model.focus = before;
+    } else if model.axis.cursor.is_some() || model.axis.end.is_some() {
+        model.axis.clear();
+    } else if model.output.top.is_some() {
+        model.output.top = None;
+    } else if !model.tags.is_empty() {
+        model.tags.clear();
+    } else if model.view != super::layout::OVERVIEW {
+        model.view = super::layout::OVERVIEW;
+        model.turn_to(panels::WORKERS);
     }
 }
 
-fn move_by(model: &mut Model, by: isize) {
-    match model.focus {
-        panels::FAILURES => {
-            let failures = &model.snapshot.failures;
-            let at = failures.iter().position(|f| Some(f.job) == model.failure);
-            let to = moved(at, by, failures.len());
-            model.failure = to.and_then(|i| failures.get(i)).map(|f| f.job);
-            if model.failure.is_some() {
-                model.source = Source::Failures;
-            }
-            model.turn_output(true);
-        }
-        panels::OUTPUT => {
-            let page = model.rows_of(panels::OUTPUT);
-            model.output.scroll(by, page);
-        }
-        // Elsewhere the arrows move in the list that matters most.
-        _ => {
-            let workers = &model.snapshot.workers;
-            let at = workers.iter().position(|w| Some(w.slot) == model.worker);
-            let to = moved(at, by, workers.len());
-            model.worker = to.and_then(|i| workers.get(i)).map(|w| w.slot);
-            model.source = Source::Workers;
-            model.turn_output(true);
-        }
+/// Moves in the list of the panel with the focus, or in the one that matters most.
+pub fn step(model: &mut Model, by: isize) {
+    if !PANELS[model.focus].step(model, by) {
+        PANELS[panels::WORKERS].step(model, by);
     }
 }
 
-fn moved(at: Option<usize>, by: isize, n: usize) -> Option<usize> {
-    let last = n.checked_sub(1)?;
-    Some(at.unwrap_or(0).saturating_add_signed(by).min(last))
-}
-
-/// Lists scroll only as far as they must to show what is selected.
-fn settle_offsets(model: &mut Model) {
-    let workers = &model.snapshot.workers;
-    let at = workers.iter().position(|w| Some(w.slot) == model.worker).unwrap_or(0);
-    let rows = model.rows_of(panels::WORKERS);
-    let rows = rows.saturating_sub(usize::from(panels::head_rows(model)));
-    model.workers_offset = settled(model.workers_offset, at, rows, workers.len());
-    let failures = &model.snapshot.failures;
-    let at = failures.iter().position(|f| Some(f.job) == model.failure).unwrap_or(0);
-    let rows = model.rows_of(panels::FAILURES);
-    model.failures_offset = settled(model.failures_offset, at, rows, failures.len());
-}
-
-fn settled(offset: usize, at: usize, rows: usize, n: usize) -> usize {
-    let rows = rows.max(1);
-    offset.min(at).max((at + 1).saturating_sub(rows)).min(n.saturating_sub(rows))
-}
-
-fn ask_for_output(model: &mut Model, actions: &mut Vec<Action>) {
-    let shown = model.layout().spots.iter().any(|s| s.panel == panels::OUTPUT);
+/// The last words of failed jobs are fetched early, one at a time: they must be there when the
+/// supervisor is not.
+fn prefetch_last_words(model: &mut Model, actions: &mut Vec<Action>) {
+    if model.pending.values().any(|p| matches!(p, Pending::Output(_))) {
+        return;
+    }
+    let failures = model.snapshot.failures.iter().take(limits::SNAPSHOT_FAILURES);
+    let keys: Vec<_> = failures.map(|f| (f.job, f.attempts.max(1))).collect();
     let now = model.now.mono;
-    let mut asks = Vec::new();
-    if shown {
-        let key = model.output.target.as_ref().map(|t| t.key);
-        let trees = model.snapshot.workers.iter().filter_map(|w| w.work.as_ref());
-        let tree = trees.filter(|w| Some((w.attempt.job, w.attempt.n)) == key).find_map(|w| w.tree);
-        asks.extend(model.output.asks(now, tree.and_then(|t| t.last_output)));
-    }
-    // The last words of failed jobs are fetched early, one at a time: they must be there when
-    // the supervisor is not.
-    if !model.pending.values().any(|p| matches!(p, Pending::Output(_))) {
-        let failures = model.snapshot.failures.iter().take(limits::SNAPSHOT_FAILURES);
-        let keys: Vec<_> = failures.map(|f| (f.job, f.attempts.max(1))).collect();
-        let next = keys.into_iter().map(|key| model.output.prefetch(key, now));
-        asks.extend(next.into_iter().find(|asks| !asks.is_empty()).unwrap_or_default());
-    }
+    let next = keys.into_iter().map(|key| model.output.prefetch(key, now));
+    let asks = next.into_iter().find(|asks| !asks.is_empty()).unwrap_or_default();
     for ask in asks {
         acts::send_ask(model, ask, actions);
     }

@@ -1,25 +1,56 @@
 //! What every core does, split by class of time.
 
-use super::{Lines, Panel, Place};
+use super::Panel;
 use crate::model::CoreShares;
 use crate::tui::canvas::{Canvas, Span};
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::tui::{format, graph};
 
-pub const PANEL: Panel = Panel {
-    title: "cores",
-    place: Place::Strip,
-    min: (36, 4),
-    priority: 3,
-    grows: false,
-    want,
-    lines: Some(Lines { want: want_lines, draw: draw_lines }),
-    status,
-    foot,
-    hints: &[],
-    draw,
-};
+/// The panel.
+pub struct Cores;
+
+impl Panel for Cores {
+    fn name(&self) -> &'static str {
+        "cores"
+    }
+
+    fn min(&self) -> (u16, u16) {
+        (36, 4)
+    }
+
+    fn priority(&self) -> u8 {
+        3
+    }
+
+    fn want(&self, model: &Model, width: u16) -> u16 {
+        want(model, width)
+    }
+
+    fn want_lines(&self, model: &Model, width: u16) -> Option<u16> {
+        Some(want_lines(model, width))
+    }
+
+    fn draw_lines(&self, model: &Model, canvas: &mut Canvas<'_>) {
+        draw_lines(model, canvas);
+    }
+
+    fn status(&self, model: &Model) -> Vec<Span> {
+        status(model)
+    }
+
+    fn foot(&self, model: &Model, width: u16) -> Vec<Span> {
+        foot(model, width)
+    }
+
+    fn graph_cells(&self, model: &Model, width: u16) -> u16 {
+        if cores(model).is_empty() { 0 } else { width - bars_width(width).min(width) }
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+        draw(model, canvas);
+    }
+}
 
 /// Least cells of a core in the boxed form: number, bar of twelve, percent.
 const CORE_CELLS: u16 = 22;
@@ -110,7 +141,7 @@ fn bars_width(width: u16) -> u16 {
     }
 }
 
-fn draw(model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     if cores(model).is_empty() {
         canvas.put_cut(0, 0, u16::MAX, "the first look at the machine is on its way", Role::Dim);
         return;
@@ -129,9 +160,11 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
         draw_memory(model, &mut canvas.part(1, height - 1, bars.saturating_sub(1), 1));
     }
     if bars < width {
-        let mut side = canvas.part(bars + 1, 0, width - bars.saturating_sub(1), height);
-        let samples = model.history.busy(usize::from(side.width()) * 2);
-        graph::history(&mut side, &samples, 100.0);
+        let mut side = canvas.part(bars, 0, width - bars, height);
+        let window = model.history.window(&model.axis, model.now.mono, width - bars);
+        let classes: Vec<_> = window.iter().map(|p| p.map(|p| p.classes)).collect();
+        graph::stacked(&mut side, &classes, 100.0);
+        graph::time_cursor(model, &mut side, super::CORES);
     }
 }
 

@@ -1,74 +1,160 @@
 //! The panels. A new one is a file here and a line in [`PANELS`].
 
+mod alerts;
 mod cores;
-mod failures;
 mod output;
 mod queue;
 mod workers;
 
 use super::canvas::{Canvas, Span};
 use super::keymap::Act;
-use super::model::Model;
+use super::model::{Model, Selection};
+use super::theme::Role;
+use super::update::Action;
+use crate::model::query::Reply;
 
-pub use workers::{STATE_WORDS, head_rows, size_text};
+pub use workers::{STATE_WORDS, size_text};
 
-/// Where on the screen a panel belongs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// In the row of the machine, below the header.
-    Strip,
-    /// In the left column of a wide screen, else in the one column there is.
-    Left,
-    /// In the right column of a wide screen, else below the left.
-    Right,
-}
+/// A part of the screen with a purpose of its own.
+///
+/// Everything but drawing has an answer that does nothing, so that a panel says only what is
+/// special about it.
+pub trait Panel: Sync {
+    /// Its word: the title, and the name in the configuration file.
+    fn name(&self) -> &'static str;
 
-/// A panel's form without a border, for screens with few rows.
-pub struct Lines {
-    /// Rows it takes at a width.
-    pub want: fn(&Model, u16) -> u16,
-    pub draw: fn(&Model, &mut Canvas<'_>),
-}
-
-/// What the screen needs to know of a panel.
-pub struct Panel {
-    pub title: &'static str,
-    pub place: Place,
     /// Least width and height with border.
-    pub min: (u16, u16),
+    fn min(&self) -> (u16, u16) {
+        (24, 4)
+    }
+
     /// The lowest number is the last to be dropped.
-    pub priority: u8,
+    fn priority(&self) -> u8;
+
     /// It can use any number of rows.
-    pub grows: bool,
+    fn grows(&self) -> bool {
+        false
+    }
+
     /// Rows inside the border it would like at a width.
-    pub want: fn(&Model, u16) -> u16,
-    pub lines: Option<Lines>,
+    fn want(&self, model: &Model, width: u16) -> u16;
+
+    /// Rows of its form without a border at a width; `None` when it has no such form.
+    fn want_lines(&self, _model: &Model, _width: u16) -> Option<u16> {
+        None
+    }
+
+    /// Draws the form without a border.
+    fn draw_lines(&self, _model: &Model, _canvas: &mut Canvas<'_>) {}
+
     /// What stands behind the title in the upper border.
-    pub status: fn(&Model) -> Vec<Span>,
+    fn status(&self, _model: &Model) -> Vec<Span> {
+        Vec::new()
+    }
+
     /// What stands in the lower border, given its width.
-    pub foot: fn(&Model, u16) -> Vec<Span>,
-    /// Keys to show in the upper border while it has the focus, as `key`, `word`.
-    pub hints: &'static [(Act, &'static str)],
-    pub draw: fn(&Model, &mut Canvas<'_>, bool),
+    fn foot(&self, _model: &Model, _width: u16) -> Vec<Span> {
+        Vec::new()
+    }
+
+    /// Keys to show in the upper border while it has the focus, as `key word`.
+    fn hints(&self) -> &'static [(Act, &'static str)] {
+        &[]
+    }
+
+    /// Draws what is inside the border.
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, focused: bool);
+
+    /// The job that acts mean while this panel has the focus.
+    fn selection(&self, _model: &Model) -> Option<Selection> {
+        None
+    }
+
+    /// Does what a key asks for, if that is special here; `false` leaves it to the screen.
+    fn act(&self, _model: &mut Model, _act: Act, _actions: &mut Vec<Action>) -> bool {
+        false
+    }
+
+    /// Moves the selection of its list, or what it shows; `false` when it has neither.
+    fn step(&self, _model: &mut Model, _by: isize) -> bool {
+        false
+    }
+
+    /// Cells of its graph on the time axis in a border this wide; zero without one.
+    fn graph_cells(&self, _model: &Model, _width: u16) -> u16 {
+        0
+    }
+
+    /// After every message: lets the list follow its selection.
+    fn settle(&self, _model: &mut Model, _rows: usize) {}
+
+    /// While it is on the screen, after every message: asks the supervisor for what it needs.
+    fn ask(&self, _model: &mut Model, _actions: &mut Vec<Action>) {}
+
+    /// Takes in the answer to a question it asked under `tag`.
+    fn take(&self, _model: &mut Model, _tag: u64, _reply: Result<Reply, String>) {}
+
+    /// A click on a row that the panel marked with [`super::zones::Hit::Row`].
+    fn click_row(&self, _model: &mut Model, _row: usize) {}
+
+    /// A click on a column's head.
+    fn click_column(&self, _model: &mut Model, _column: usize) {}
+
+    /// The scroll bar was dragged to a share (0 to 1) of the whole.
+    fn scroll_to(&self, _model: &mut Model, _share: f32) {}
+
+    /// The text of a search or filter, while it is typed and when it is `done`.
+    ///
+    /// # Errors
+    /// In words, when the text means nothing: shown beside it.
+    fn search(&self, _model: &mut Model, _text: &str, _done: bool) -> Result<(), String> {
+        Err("this panel has nothing to search in".to_owned())
+    }
+
+    /// See [`Panel::search`].
+    ///
+    /// # Errors
+    /// In words, when the text means nothing: shown beside it.
+    fn filter(&self, _model: &mut Model, _text: &str, _done: bool) -> Result<(), String> {
+        Err("this panel has nothing to filter".to_owned())
+    }
+
+    /// The text that a prompt for its filter starts with.
+    fn filter_text(&self, _model: &Model) -> String {
+        String::new()
+    }
+
+    /// What its list can be sorted by, and which of it holds now.
+    fn sorts(&self, _model: &Model) -> Option<(&'static [&'static str], usize)> {
+        None
+    }
+
+    /// Sorts by one of [`Panel::sorts`].
+    fn sort(&self, _model: &mut Model, _by: usize) {}
 }
 
 /// Every panel in the order of its number.
-pub const PANELS: &[Panel] =
-    &[cores::PANEL, queue::PANEL, workers::PANEL, failures::PANEL, output::PANEL];
+pub const PANELS: &[&dyn Panel] =
+    &[&cores::Cores, &queue::Queue, &workers::Workers, &alerts::Alerts, &output::OutputPanel];
 
 /// Positions in [`PANELS`] that keys and selection know.
+pub const CORES: usize = 0;
+pub const QUEUE: usize = 1;
 pub const WORKERS: usize = 2;
-pub const FAILURES: usize = 3;
+pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
 
-impl Panel {
-    /// Returns the number key that turns to this panel.
-    pub fn key(&self) -> usize {
-        PANELS.iter().position(|p| p.title == self.title).map_or(0, |i| i + 1)
-    }
+/// Returns the position of a panel by its name.
+pub fn index_of(name: &str) -> Option<usize> {
+    PANELS.iter().position(|p| p.name() == name)
 }
 
-/// For panels with nothing to say in a border.
-fn nothing(_: &Model, _: u16) -> Vec<Span> {
-    Vec::new()
+/// Puts a job's name: its task in full colour, its inputs calmer, so that the eye finds the kind
+/// of job first. A task too long is cut in its middle: the number behind it stays.
+fn put_label(row: &mut Canvas<'_>, x: u16, cells: u16, label: &str) {
+    let (task, inputs) = label.split_once(' ').unwrap_or((label, ""));
+    let used = row.put_middle(x, 0, cells, task, Role::Text).saturating_sub(x);
+    if !inputs.is_empty() && used + 1 < cells {
+        row.put_cut(x + used + 1, 0, cells - used - 1, inputs, Role::KeyText);
+    }
 }

@@ -1,27 +1,87 @@
 //! What the selected job says, stderr told apart.
 
-use super::{Panel, Place};
+use super::{PANELS, Panel};
 use crate::model::query::Stream;
 use crate::tui::canvas::{Canvas, Span};
-use crate::tui::format;
 use crate::tui::keymap::Act;
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Selection};
 use crate::tui::output::{Pair, StreamBuf, Streams};
 use crate::tui::theme::Role;
+use crate::tui::update::Action;
+use crate::tui::{acts, format};
 
-pub const PANEL: Panel = Panel {
-    title: "output",
-    place: Place::Right,
-    min: (24, 4),
-    priority: 1,
-    grows: true,
-    want: |_, _| 4,
-    lines: None,
-    status,
-    foot,
-    hints: &[(Act::Follow, "F follow"), (Act::Streams, "e streams"), (Act::PageUp, "PgUp back")],
-    draw,
-};
+/// The panel.
+pub struct OutputPanel;
+
+impl Panel for OutputPanel {
+    fn name(&self) -> &'static str {
+        "output"
+    }
+
+    fn priority(&self) -> u8 {
+        1
+    }
+
+    fn grows(&self) -> bool {
+        true
+    }
+
+    fn want(&self, _model: &Model, _width: u16) -> u16 {
+        4
+    }
+
+    fn status(&self, model: &Model) -> Vec<Span> {
+        status(model)
+    }
+
+    fn foot(&self, model: &Model, _width: u16) -> Vec<Span> {
+        foot(model)
+    }
+
+    fn hints(&self) -> &'static [(Act, &'static str)] {
+        &[(Act::Follow, "F follow"), (Act::Streams, "e streams"), (Act::PageUp, "PgUp back")]
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+        draw(model, canvas);
+    }
+
+    /// The job whose output it is.
+    fn selection(&self, model: &Model) -> Option<Selection> {
+        let target = model.output.target.as_ref()?;
+        PANELS.get(model.source)?.selection(model).filter(|s| s.job == target.key.0)
+    }
+
+    fn act(&self, model: &mut Model, act: Act, _actions: &mut Vec<Action>) -> bool {
+        match act {
+            Act::Left => model.output.left = model.output.left.saturating_sub(8),
+            Act::Right => model.output.left = (model.output.left + 8).min(4096),
+            Act::Follow => match model.output.top {
+                Some(_) => model.output.top = None,
+                None => model.output.scroll(0, model.rows_of(super::OUTPUT)),
+            },
+            Act::Streams => acts::next_streams(model),
+            _ => return false,
+        }
+        true
+    }
+
+    fn step(&self, model: &mut Model, by: isize) -> bool {
+        let page = model.rows_of(super::OUTPUT);
+        model.output.scroll(by, page);
+        true
+    }
+
+    fn ask(&self, model: &mut Model, actions: &mut Vec<Action>) {
+        let now = model.now.mono;
+        let key = model.output.target.as_ref().map(|t| t.key);
+        let work = model.snapshot.workers.iter().filter_map(|w| w.work.as_ref());
+        let tree = work.filter(|w| Some((w.attempt.job, w.attempt.n)) == key).find_map(|w| w.tree);
+        for ask in model.output.asks(now, tree.and_then(|t| t.last_output)) {
+            acts::send_ask(model, ask, actions);
+        }
+    }
+}
 
 fn status(model: &Model) -> Vec<Span> {
     let Some(target) = &model.output.target else { return Vec::new() };
@@ -36,7 +96,7 @@ fn status(model: &Model) -> Vec<Span> {
     spans
 }
 
-fn foot(model: &Model, _width: u16) -> Vec<Span> {
+fn foot(model: &Model) -> Vec<Span> {
     let Some(pair) = model.output.pair() else { return Vec::new() };
     let mut spans = vec![(format!("out {:>4}", format::size(pair.out.size)), Role::Dim)];
     let role = if pair.err.size > 0 { Role::Stderr } else { Role::Dim };
@@ -50,7 +110,7 @@ fn foot(model: &Model, _width: u16) -> Vec<Span> {
     spans
 }
 
-fn draw(model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let Some(pair) = model.output.pair() else {
         canvas.put_cut(1, 0, u16::MAX, "select a worker to see what its job says", Role::Dim);
         return;

@@ -1,33 +1,60 @@
 //! How many jobs wait, over time.
 
-use super::{Lines, Panel, Place};
+use super::Panel;
 use crate::tui::canvas::{Canvas, Span};
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::tui::{format, graph};
 
-pub const PANEL: Panel = Panel {
-    title: "queue",
-    place: Place::Strip,
-    min: (30, 4),
-    priority: 4,
-    grows: false,
-    want,
-    lines: Some(Lines { want: |_, _| 1, draw: draw_lines }),
-    status,
-    foot,
-    hints: &[],
-    draw,
-};
+/// The panel.
+pub struct Queue;
+
+impl Panel for Queue {
+    fn name(&self) -> &'static str {
+        "queue"
+    }
+
+    fn min(&self) -> (u16, u16) {
+        (30, 4)
+    }
+
+    fn priority(&self) -> u8 {
+        4
+    }
+
+    fn want(&self, model: &Model, _width: u16) -> u16 {
+        (model.snapshot.pools.len() as u16).max(4)
+    }
+
+    fn want_lines(&self, _model: &Model, _width: u16) -> Option<u16> {
+        Some(1)
+    }
+
+    fn draw_lines(&self, model: &Model, canvas: &mut Canvas<'_>) {
+        draw_lines(model, canvas);
+    }
+
+    fn status(&self, model: &Model) -> Vec<Span> {
+        status(model)
+    }
+
+    fn foot(&self, model: &Model, width: u16) -> Vec<Span> {
+        foot(model, width)
+    }
+
+    fn graph_cells(&self, model: &Model, width: u16) -> u16 {
+        graph_cells(model, width)
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+        draw(model, canvas);
+    }
+}
 
 /// Cells of the label before lines without a border.
 const LABEL: u16 = 8;
 /// Cells for a pool's name and count beside the graph.
 const POOL_CELLS: u16 = 20;
-
-fn want(model: &Model, _width: u16) -> u16 {
-    (model.snapshot.pools.len() as u16).max(4)
-}
 
 fn waiting_text(model: &Model) -> String {
     let counts = &model.snapshot.counts;
@@ -56,26 +83,20 @@ fn trend(model: &Model) -> Option<String> {
     (per_s.abs() >= 0.05).then(|| format!("{sign}{}", format::rate(per_s.abs())))
 }
 
-/// The time axis under the graph, one cell a second, and how high its peak is.
+/// The time axis under the graph, and how high its peak is.
 fn foot(model: &Model, width: u16) -> Vec<Span> {
     let cells = graph_cells(model, width + 2).min(width);
-    let samples = model.history.waiting(usize::from(cells) * 2);
-    let peak = samples.iter().copied().fold(0.0, f32::max);
-    let [.., across, _] = model.look.glyphs.corners;
-    let left = format!("{}{cells}s ", model.look.glyphs.minus);
-    let middle = format!(" peak {} ", format::grouped(peak as u64));
-    let used = left.chars().count() + middle.len() + " now".len();
-    let Some(gap) = usize::from(cells).checked_sub(used).filter(|gap| *gap >= 4) else {
-        return Vec::new();
-    };
-    let line = |n: usize| (across.repeat(n), Role::Border);
-    vec![
-        (left, Role::Dim),
-        line(gap / 2),
-        (middle, Role::Dim),
-        line(gap - gap / 2),
-        (" now".to_owned(), Role::Dim),
-    ]
+    let peak = peak(&window(model, cells));
+    graph::axis_foot(model, cells, &format!(" peak {} ", format::grouped(peak as u64)))
+}
+
+fn window(model: &Model, cells: u16) -> Vec<Option<f32>> {
+    let window = model.history.window(&model.axis, model.now.mono, cells);
+    window.iter().map(|p| p.map(|p| p.waiting)).collect()
+}
+
+fn peak(values: &[Option<f32>]) -> f32 {
+    values.iter().flatten().copied().fold(0.0, f32::max)
 }
 
 fn graph_cells(model: &Model, width: u16) -> u16 {
@@ -83,15 +104,17 @@ fn graph_cells(model: &Model, width: u16) -> u16 {
     width.saturating_sub(if side { POOL_CELLS + 1 } else { 0 })
 }
 
-fn draw(model: &Model, canvas: &mut Canvas<'_>, _focused: bool) {
+fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let cells = graph_cells(model, width);
-    let samples = model.history.waiting(usize::from(cells) * 2);
-    let peak = samples.iter().copied().fold(0.0, f32::max);
+    let values = window(model, cells);
+    let peak = peak(&values);
     if peak <= 0.0 {
         canvas.put_cut(0, height / 2, cells, "nothing waits", Role::Dim);
     }
-    graph::history(&mut canvas.part(0, 0, cells, height), &samples, graph::round_top(peak));
+    let mut side = canvas.part(0, 0, cells, height);
+    graph::history(&mut side, &values, graph::round_top(peak));
+    graph::time_cursor(model, &mut side, super::QUEUE);
     if cells < width {
         for (y, pool) in model.snapshot.pools.iter().take(usize::from(height)).enumerate() {
             let y = y as u16;
@@ -111,12 +134,12 @@ fn draw_lines(model: &Model, canvas: &mut Canvas<'_>) {
     let trend = trend(model).unwrap_or_default();
     canvas.put_right(end, 0, &format!("{text:>16}  {trend:>7}"), Role::Text);
     let cells = width.saturating_sub(LABEL + 1 + 27);
-    let samples = model.history.waiting(usize::from(cells) * 2);
-    let peak = samples.iter().copied().fold(0.0, f32::max);
+    let values = window(model, cells);
+    let peak = peak(&values);
     if peak <= 0.0 {
         canvas.put_cut(LABEL, 0, cells, "nothing waits", Role::Dim);
         return;
     }
     // A line has four dots of height at the most: let the peak fill them.
-    graph::history(&mut canvas.part(LABEL, 0, cells, 1), &samples, peak);
+    graph::history(&mut canvas.part(LABEL, 0, cells, 1), &values, peak);
 }

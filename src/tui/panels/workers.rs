@@ -1,34 +1,91 @@
 //! Who runs what: one row per worker.
 
-use super::{Panel, Place};
+use super::{Panel, put_label};
 use crate::model::snapshot::WorkView;
 use crate::model::{PoolIdx, WorkerState, WorkerView};
 use crate::tui::canvas::{Canvas, Span};
 use crate::tui::history::Moment;
 use crate::tui::keymap::Act;
-use crate::tui::model::Model;
+use crate::tui::model::{Model, Selection};
 use crate::tui::theme::Role;
+use crate::tui::zones::Hit;
 use crate::tui::{format, graph};
 use unicode_width::UnicodeWidthStr;
 
-pub const PANEL: Panel = Panel {
-    title: "workers",
-    place: Place::Left,
-    min: (24, 4),
-    priority: 0,
-    grows: false,
-    want: |model, _| (model.snapshot.workers.len() as u16).saturating_add(1).max(3),
-    lines: None,
-    status,
-    foot,
-    hints: &[
-        (Act::Grow, "+"),
-        (Act::Shrink, "- scale"),
-        (Act::PauseJob, "P pause"),
-        (Act::KillMenu, "K kill"),
-    ],
-    draw,
-};
+/// The panel.
+pub struct Workers;
+
+impl Panel for Workers {
+    fn name(&self) -> &'static str {
+        "workers"
+    }
+
+    fn priority(&self) -> u8 {
+        0
+    }
+
+    fn want(&self, model: &Model, _width: u16) -> u16 {
+        (model.snapshot.workers.len() as u16).saturating_add(1).max(3)
+    }
+
+    fn status(&self, model: &Model) -> Vec<Span> {
+        status(model)
+    }
+
+    fn foot(&self, model: &Model, width: u16) -> Vec<Span> {
+        foot(model, width)
+    }
+
+    fn hints(&self) -> &'static [(Act, &'static str)] {
+        &[
+            (Act::Grow, "+"),
+            (Act::Shrink, "- scale"),
+            (Act::PauseJob, "P pause"),
+            (Act::KillMenu, "K kill"),
+        ]
+    }
+
+    fn draw(&self, model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
+        draw(model, canvas, focused);
+    }
+
+    fn selection(&self, model: &Model) -> Option<Selection> {
+        let worker = model.selected_worker()?;
+        Some(model.selection_of(worker, worker.work.as_ref()?))
+    }
+
+    fn step(&self, model: &mut Model, by: isize) -> bool {
+        let workers = &model.snapshot.workers;
+        model.workers.at = workers.iter().position(|w| Some(w.slot) == model.worker).unwrap_or(0);
+        model.workers.step(by, workers.len());
+        choose(model);
+        true
+    }
+
+    fn click_row(&self, model: &mut Model, row: usize) {
+        model.workers.at = row;
+        choose(model);
+    }
+
+    fn scroll_to(&self, model: &mut Model, share: f32) {
+        let rows = model.rows_of(super::WORKERS).saturating_sub(usize::from(head_rows(model)));
+        model.workers.scroll_to(share, model.snapshot.workers.len(), rows);
+        choose(model);
+    }
+
+    fn settle(&self, model: &mut Model, rows: usize) {
+        let workers = &model.snapshot.workers;
+        model.workers.at = workers.iter().position(|w| Some(w.slot) == model.worker).unwrap_or(0);
+        let rows = rows.saturating_sub(usize::from(head_rows(model)));
+        model.workers.settle(workers.len(), rows);
+    }
+}
+
+fn choose(model: &mut Model) {
+    model.worker = model.snapshot.workers.get(model.workers.at).map(|w| w.slot);
+    model.source = super::WORKERS;
+    model.turn_output(true);
+}
 
 /// The words of the state column, for the help.
 pub const STATE_WORDS: [(&str, &str); 9] = [
@@ -105,7 +162,7 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     let n_workers = model.snapshot.workers.len();
     if n_workers > rows {
         let (first, last) =
-            (model.workers_offset + 1, (model.workers_offset + rows).min(n_workers));
+            (model.workers.offset + 1, (model.workers.offset + rows).min(n_workers));
         spans.push((format!("{first}-{last} of {n_workers}"), Role::Dim));
     }
     if pools.len() < 2 {
@@ -134,7 +191,7 @@ fn shown_columns(model: &Model, width: u16) -> Vec<Column> {
 }
 
 /// Where rows are dear, the columns must speak for themselves.
-pub fn head_rows(model: &Model) -> u16 {
+fn head_rows(model: &Model) -> u16 {
     u16::from(model.size.height >= 14)
 }
 
@@ -154,9 +211,11 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
         draw_head(canvas, &columns, job_cells);
     }
     let rows = usize::from(height - head);
-    for (y, worker) in workers.iter().skip(model.workers_offset).take(rows).enumerate() {
+    for (y, worker) in workers.iter().skip(model.workers.offset).take(rows).enumerate() {
         let y = y as u16 + head;
         let mut row = canvas.part(0, y, width, 1);
+        let at = model.workers.offset + usize::from(y - head);
+        row.zone_all(Hit::Row { panel: super::WORKERS, row: at });
         let selected = Some(worker.slot) == model.worker;
         if selected {
             mark(&mut row, focused);
@@ -202,14 +261,7 @@ fn draw_row(
     let (word, role) = state_word(model, worker);
     match &worker.work {
         Some(work) => {
-            let label = model.label(work);
-            // The task in full colour, its inputs calmer: the eye finds the kind of job first.
-            let (task, inputs) = label.split_once(' ').unwrap_or((&label, ""));
-            let end = row.put_cut(5, 0, job_cells, task, Role::Text);
-            let used = end.saturating_sub(5);
-            if !inputs.is_empty() && used + 1 < job_cells {
-                row.put_cut(end + 1, 0, job_cells - used - 1, inputs, Role::KeyText);
-            }
+            put_label(row, 5, job_cells, &model.label(work));
         }
         None => {
             row.put_cut(5, 0, job_cells, row.glyphs().dot, Role::Idle);

@@ -287,7 +287,7 @@ pub fn ended() -> Snapshot {
 /// Draws a screen and returns its text, one line per row, without blanks at the ends.
 pub fn text(model: &Model) -> String {
     let mut buf = Buffer::empty(model.size);
-    ganger::tui::draw::draw(model, &mut buf);
+    let _ = ganger::tui::draw::draw(model, &mut buf);
     let mut out = String::new();
     for y in 0..buf.area.height {
         let mut line = String::new();

@@ -55,6 +55,7 @@ fn shown(action: &Action) -> Option<String> {
             Command::Stop { how } => format!("end {how:?}"),
             other => format!("{other:?}"),
         }),
+        Action::Send(ToServer::Signalled { signal }) => Some(signal_name(*signal)),
         Action::Suspend => Some("suspend".to_owned()),
         Action::Leave(Ended::Run { exit_code, .. }) => Some(format!("leave {exit_code}")),
         Action::Leave(Ended::Signal { exit_code, .. }) => Some(format!("leave {exit_code}")),
@@ -74,6 +75,24 @@ fn keys_say_what_they_do() {
         ("+", &["scale 0 7"][..]),
         ("+++", &["scale 0 7", "scale 0 8", "scale 0 9"]),
         ("--+", &["scale 0 5", "scale 0 4", "scale 0 5"]),
+        ("4+", &["scale 0 10"]),
+        ("12+", &["scale 0 18"]),
+        ("10+", &["scale 0 16"]),
+        ("3-", &["scale 0 3"]),
+        ("99-", &["scale 0 1"]),
+        ("w8<Enter>", &["scale 0 8"]),
+        ("w12<Esc>", &[]),
+        ("wp", &["pause Pool(PoolIdx(0))"]),
+        (":scale 9<Enter>", &["scale 0 9"]),
+        (":scale +2<Enter>", &["scale 0 8"]),
+        (":scale nope 2<Enter>", &[]),
+        (":paus<Enter>", &["pause Run"]),
+        (":drain<Enter>", &["end Drain"]),
+        (" jP", &["pause Job(JobNo(1320))"]),
+        ("   K<Enter>", &["stop :1290", "stop :1320", "stop :1322"]),
+        ("  UK<Enter>", &["stop :1290"]),
+        ("x", &[]),
+        ("u", &[]),
         ("p", &["pause Run"]),
         ("P", &["pause Job(JobNo(1320))"]),
         ("jjjP", &["resume Job(JobNo(1321))"]),
@@ -150,6 +169,109 @@ fn an_act_shows_as_sent_and_then_what_became_of_it() {
     assert!(!text(&model).contains("the run is ending"), "feedback stays for ever");
 }
 
+fn click(model: &mut Model, what: &str) -> Vec<String> {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let shown_text = text(model);
+    let mut buf = ratatui::buffer::Buffer::empty(model.size);
+    model.zones = ganger::tui::draw::draw(model, &mut buf);
+    let (row, line) =
+        shown_text.lines().enumerate().find(|(_, line)| line.contains(what)).expect(what);
+    let column = line[..line.find(what).unwrap()].chars().count() as u16;
+    let event = |kind| MouseEvent { kind, column, row: row as u16, modifiers: KeyModifiers::NONE };
+    let now = model.now;
+    let down = Msg::Mouse(event(MouseEventKind::Down(MouseButton::Left)));
+    let done = update(model, down, now).iter().filter_map(shown).collect();
+    update(model, Msg::Mouse(event(MouseEventKind::Up(MouseButton::Left))), now);
+    done
+}
+
+#[test]
+fn the_mouse_selects_and_presses_what_is_shown() {
+    let mut model = screen();
+    click(&mut model, "huge.png");
+    assert_eq!(model.worker.map(|s| s.n), Some(3));
+    assert!(click(&mut model, "K kill").is_empty());
+    assert!(text(&model).contains("kill thumb:1289 huge.png"));
+    click(&mut model, "KILL  ");
+    assert_eq!(press(&mut model, "<Enter>"), ["kill :1290"]);
+    assert_eq!(click(&mut model, "+ - scale"), ["scale 0 7"]);
+    click(&mut model, "logo.svg");
+    assert_eq!(model.focus, 3);
+    assert_eq!(press(&mut model, "r"), ["retry :1201"]);
+    click(&mut model, "q quit");
+    assert_eq!(click(&mut model, "stop: end running"), ["end Stop"]);
+    click(&mut model, "q quit");
+    click(&mut model, "thumbnails");
+    assert_eq!(model.popup, None, "a click outside closes");
+}
+
+#[test]
+fn a_border_can_be_dragged() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mut model = screen();
+    let before = model.rows_of(2);
+    let mut buf = ratatui::buffer::Buffer::empty(model.size);
+    model.zones = ganger::tui::draw::draw(&model, &mut buf);
+    let spot = model.layout().spots.into_iter().find(|s| s.panel == 2).unwrap();
+    let column = spot.area.x + 40;
+    let mut mouse = |kind, row| {
+        let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        let now = model.now;
+        update(&mut model, Msg::Mouse(event), now);
+        model.rows_of(2)
+    };
+    let edge = spot.area.bottom() - 1;
+    mouse(MouseEventKind::Down(MouseButton::Left), edge);
+    assert_eq!(mouse(MouseEventKind::Drag(MouseButton::Left), edge - 2), before - 2);
+    assert_eq!(mouse(MouseEventKind::Drag(MouseButton::Left), edge + 1), before + 1);
+}
+
+#[test]
+fn a_frozen_screen_stands_still_and_catches_up() {
+    let mut model = screen();
+    press(&mut model, "z");
+    let mut later = busy();
+    later.counts.succeeded = 1_999;
+    send(&mut model, later);
+    assert!(text(&model).contains("FROZEN"), "{}", text(&model));
+    assert_eq!(model.snapshot.counts.succeeded, busy().counts.succeeded);
+    press(&mut model, "z");
+    assert_eq!(model.snapshot.counts.succeeded, 1_999);
+    assert!(!text(&model).contains("FROZEN"));
+    press(&mut model, "z");
+    send(&mut model, ended());
+    assert!(text(&model).contains("done: 2 093"), "the end shows on a frozen screen too");
+}
+
+#[test]
+fn one_time_cursor_points_into_all_graphs() {
+    let mut model = super::fixtures::lived(120, 40, busy());
+    press(&mut model, ",,,,,");
+    let shown = text(&model);
+    assert!(shown.contains("cursor −5s"), "{shown}");
+    press(&mut model, "..;");
+    assert!(!text(&model).contains("cursor"), "{}", text(&model));
+    press(&mut model, ",<Esc>");
+    assert_eq!(model.axis.cursor, None);
+}
+
+#[test]
+fn the_palette_finds_every_act_by_name_key_and_purpose() {
+    for binding in ganger::tui::keymap::KEYMAP {
+        if binding.panel.is_empty() && binding.name != "panel" {
+            let mut model = screen();
+            press(&mut model, &format!(":{}", binding.name));
+            let shown = text(&model);
+            assert!(shown.contains(binding.name), "{}: {shown}", binding.name);
+        }
+    }
+    let mut model = screen();
+    press(&mut model, ":one more worker");
+    assert!(text(&model).contains("grow"), "{}", text(&model));
+    press(&mut model, "<Esc>:xyzzy");
+    assert!(text(&model).contains("nothing fits"));
+}
+
 #[test]
 fn a_paused_run_goes_on_with_the_same_key() {
     let mut model = screen();
@@ -210,9 +332,9 @@ fn enter_opens_the_output_of_what_is_selected_and_escape_closes_it() {
     let shown = text(&model);
     assert!(shown.contains("output ─ thumb:1200 logo.svg 256 #3"), "{shown}");
     assert!(shown.contains("▌convert: no decode delegate"));
-    assert!(!shown.contains("4 failures"), "{shown}");
+    assert!(!shown.contains("4 alerts"), "{shown}");
     press(&mut model, "<Esc>");
-    assert!(text(&model).contains("4 failures"));
+    assert!(text(&model).contains("4 alerts"));
     assert_eq!(model.focus, 3);
 }
 
@@ -263,15 +385,15 @@ fn a_supervisor_that_is_gone_is_an_error_only_before_the_end() {
 
 #[test]
 fn signals_and_a_lost_terminal_stop_the_run() {
-    for (message, code) in [
-        (Msg::Signal(libc::SIGTERM), "leave 143"),
-        (Msg::Signal(libc::SIGHUP), "leave 129"),
-        (Msg::Hangup, "leave 129"),
+    for (message, signal, code) in [
+        (Msg::Signal(libc::SIGTERM), "SIGTERM", "leave 143"),
+        (Msg::Signal(libc::SIGHUP), "SIGHUP", "leave 129"),
+        (Msg::Hangup, "SIGHUP", "leave 129"),
     ] {
         let mut model = screen();
         let now = model.now;
         let done: Vec<_> = update(&mut model, message, now).iter().filter_map(shown).collect();
-        assert_eq!(done, ["end Stop", code]);
+        assert_eq!(done, [signal, code]);
     }
     let mut model = screen();
     let now = model.now;

@@ -1,0 +1,85 @@
+//! The help: the keys of the panel with the focus, then those for everywhere, then the words.
+
+use super::boxed;
+use crate::tui::canvas::Canvas;
+use crate::tui::graph;
+use crate::tui::keymap::{self, Act};
+use crate::tui::model::{Model, Popup};
+use crate::tui::panels::PANELS;
+use crate::tui::theme::Role;
+
+/// A key while the help is open.
+pub fn key(model: &Model, act: Option<Act>, top: u16) -> Option<Popup> {
+    let page = model.size.height.saturating_sub(4).max(1);
+    let last = (help_lines(model).len() as u16).saturating_sub(page);
+    let top = match act {
+        Some(Act::Up) => top.saturating_sub(1),
+        Some(Act::Down) => (top + 1).min(last),
+        Some(Act::PageUp | Act::First) => top.saturating_sub(page),
+        Some(Act::PageDown | Act::Last) => top.saturating_add(page).min(last),
+        _ => return None,
+    };
+    Some(Popup::Help { top })
+}
+
+/// The help: pairs of what is shown and what it means; a pair without the first is a heading.
+fn help_lines(model: &Model) -> Vec<(String, String)> {
+    let pair = |a: &str, b: &str| (a.to_owned(), b.to_owned());
+    let mut lines = Vec::new();
+    let panel = PANELS[model.focus].name();
+    let own: Vec<_> = keymap::bindings_in(panel).filter(|b| !b.panel.is_empty()).collect();
+    if !own.is_empty() {
+        lines.push(pair("", &format!("in {panel}")));
+        lines.extend(own.iter().map(|b| pair(b.shown, b.help)));
+        lines.push(pair("", ""));
+    }
+    lines.push(pair("", "keys"));
+    let everywhere = keymap::bindings_in(panel).filter(|b| b.panel.is_empty());
+    lines.extend(everywhere.map(|b| pair(b.shown, b.help)));
+    lines.push(pair("", ""));
+    lines.push(pair("", "mouse"));
+    lines.push(pair("click", "selects; heads sort, graphs set the time cursor, keys act"));
+    lines.push(pair("drag", "scroll bars, and borders between panels; Shift selects text"));
+    lines.push(pair("", ""));
+    lines.push(pair("", "what a worker does"));
+    for (word, meaning) in crate::tui::panels::STATE_WORDS {
+        lines.push(pair(word, meaning));
+    }
+    lines.push(pair("", ""));
+    lines.push(pair("", "a core's time"));
+    let glyphs = model.look.glyphs;
+    for (i, (_, name)) in graph::CLASSES.iter().enumerate() {
+        lines.push(pair(glyphs.classes[i], CLASS_HELP.get(i).copied().unwrap_or(name)));
+    }
+    lines
+}
+
+const CLASS_HELP: [&str; 7] = [
+    "user: programs",
+    "nice: programs that gave way (nice)",
+    "system: the kernel on their behalf",
+    "irq: interrupts",
+    "softirq: network and timers, after interrupts",
+    "steal: taken by the host of this virtual machine",
+    "wait: idle while disks are busy",
+];
+
+/// Draws the help.
+pub fn draw(model: &Model, canvas: &mut Canvas<'_>, top: u16) {
+    let lines = help_lines(model);
+    let keys = lines.iter().map(|(a, _)| a.chars().count()).max().unwrap_or(0) as u16;
+    let words = lines.iter().map(|(_, b)| b.chars().count()).max().unwrap_or(0) as u16;
+    let height = lines.len() as u16;
+    let foot = if height + 2 > canvas.height() { "up down  Esc back" } else { "Esc back" };
+    let mut inside = boxed(canvas, keys + 2 + words, height, "ganger: help", foot);
+    for (y, (key, text)) in lines.iter().skip(usize::from(top)).enumerate() {
+        let y = y as u16;
+        if key.is_empty() {
+            inside.put(0, y, text, Role::Strong);
+        } else {
+            let end = inside.put(0, y, key, Role::Key).max(keys + 2);
+            let room = inside.width().saturating_sub(end);
+            inside.put_cut(end, y, room, text, Role::Popup);
+        }
+    }
+}
