@@ -276,6 +276,11 @@ impl Alerts {
         let (cores, load) = (machine.cores.len(), machine.load[0]);
         let crowd = load / cores.max(1) as f32;
         let threads = threads(&facts.sample.trees);
+        // What others do to the machine is not for fewer workers to mend.
+        let own: f32 = facts.sample.trees.iter().filter_map(|tree| tree.cpu_percent).sum();
+        if own < 50.0 * cores as f32 {
+            return None;
+        }
         if cores == 0 || crowd < 1.5 || self.means.busy < 90.0 || threads <= cores {
             return None;
         }

@@ -166,6 +166,11 @@ fn more_threads_than_cores_is_oversubscription_and_not_just_full() {
     let said = "more threads want to run than there are cores: load 8.1 on 2 cores, 2 jobs with \
                 16 threads";
     assert_eq!(world.texts(10), [said]);
+    // Others crowd the machine while the jobs sleep.
+    let mut world = World::new(2, |_| {});
+    world.trees(0.0, 8);
+    world.cores(100.0, 8.1);
+    assert_eq!(world.after(10), []);
 }
 
 #[test]

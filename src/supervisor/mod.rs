@@ -3,8 +3,9 @@
 //!
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
-//! queries, [`history`] keeps what people look back at, [`acts`] what they asked for and how it
-//! is taken back, [`flow`] rates, [`alerts`] what to look at now, [`finish`] writes the report. Decisions are the engine's.
+//! queries, [`finish`] writes the report. For people: [`history`] keeps what they look back at,
+//! [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
+//! at now. Decisions are the engine's.
 
 pub mod acts;
 pub mod alerts;
