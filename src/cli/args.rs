@@ -47,6 +47,10 @@ pub enum Verb {
     Kill(KillArgs),
     /// Queue ended jobs again that did not end well
     Retry(RetryArgs),
+    /// Move waiting jobs in their queue
+    Prio(PrioArgs),
+    /// Take back the newest act that can be taken back
+    Undo(UndoArgs),
     /// End a run
     Stop(StopArgs),
     /// Print the output of a job
@@ -55,6 +59,8 @@ pub enum Verb {
     Why(WhyArgs),
     /// List the colour themes of the screen
     Themes(ThemesArgs),
+    /// Print what has happened in a run, and who asked for it
+    Events(EventsArgs),
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh
@@ -242,6 +248,60 @@ pub struct RetryArgs {
     pub jobs: Vec<JobRef>,
     #[command(flatten)]
     pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct PrioArgs {
+    /// Waiting jobs such as `17` or `resize:3`
+    #[arg(value_name = "JOB", required = true)]
+    pub jobs: Vec<JobRef>,
+    /// Before everything that waits in their pool; this is what happens without an option
+    #[arg(long, conflicts_with_all = ["to", "reset"])]
+    pub first: bool,
+    /// By this priority in place of their task's
+    #[arg(long, value_name = "N", allow_negative_numbers = true, conflicts_with = "reset")]
+    pub to: Option<i32>,
+    /// By their task's priority again
+    #[arg(long)]
+    pub reset: bool,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct UndoArgs {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    pub run: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EventsArgs {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    pub run: Option<String>,
+    /// Go on until the run has ended
+    #[arg(short, long)]
+    pub follow: bool,
+    /// One object a line, as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// How many of the newest
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 50)]
+    pub lines: u32,
+    /// Only those whose text holds this
+    #[arg(long)]
+    pub text: Option<String>,
+    /// Only of this kind, such as `attempt_ended`, or `asked`
+    #[arg(long)]
+    pub kind: Option<String>,
+    /// Only of a job such as `17` or `resize:3`
+    #[arg(long)]
+    pub job: Option<JobRef>,
+    /// Only of a task
+    #[arg(long)]
+    pub task: Option<String>,
+    /// Only what these asked for: screen, cli, signal, rule, ganger, or people
+    #[arg(long, value_parser = ["screen", "cli", "signal", "rule", "ganger", "people"])]
+    pub by: Option<String>,
 }
 
 #[derive(Debug, Args)]

@@ -3,6 +3,7 @@
 pub mod args;
 pub mod check;
 pub mod dry_run;
+pub mod events;
 pub mod failure;
 pub mod job;
 pub mod jobs;
@@ -79,10 +80,13 @@ fn dispatch(verb: &Verb) -> Result<i32, Failure> {
         Verb::Continue(args) => steer::pause(args, false),
         Verb::Kill(args) => steer::kill(args),
         Verb::Retry(args) => steer::retry(args),
+        Verb::Prio(args) => steer::prioritize(args),
+        Verb::Undo(args) => steer::undo(args),
         Verb::Stop(args) => steer::stop(args),
         Verb::Logs(args) => logs::logs(args),
         Verb::Why(args) => why::why(args),
         Verb::Themes(args) => themes::themes(args),
+        Verb::Events(args) => events::events(args),
         Verb::Completions { shell } => texts::completions(*shell),
         Verb::Man => texts::man(),
         Verb::Supervise { id } => run::supervise_detached(id),

@@ -7,7 +7,7 @@ use crate::model::harmless::harmless_line;
 use crate::model::query::{Query, Reply};
 use crate::model::snapshot::WorkView;
 use crate::model::{
-    FailureView, Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView,
+    AlertLevel, FailureView, Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView,
 };
 use crate::report::words;
 use serde_json::{Value, json};
@@ -96,6 +96,7 @@ fn as_json(info: &RunInfo, snapshot: &Snapshot) -> Value {
             "name": pool.name, "size": pool.size, "min": pool.min, "max": pool.max,
             "reason": pool.reason, "running": pool.running, "ready": pool.ready,
             "blocked": pool.blocked, "paused": pool.paused,
+            "arrived_per_s": pool.arrived_per_s, "ended_per_s": pool.ended_per_s,
         })
     });
     let workers = snapshot.workers.iter().map(|worker| worker_json(info, snapshot, worker));
@@ -106,6 +107,14 @@ fn as_json(info: &RunInfo, snapshot: &Snapshot) -> Value {
             "label": format!("{task}:{}", failure.index), "inputs": failure.inputs,
             "outcome": failure.outcome, "attempts": failure.attempts,
             "last_line": failure.last_line,
+        })
+    });
+    let alerts = snapshot.alerts.iter().map(|alert| {
+        let pool = alert.pool.and_then(|pool| info.pools.get(usize::from(pool.0)));
+        json!({
+            "level": alert.level, "kind": alert.kind, "text": alert.text, "hint": alert.hint,
+            "job": alert.job, "task": alert.task.map(|task| task_name(info, task)), "pool": pool,
+            "held_s": seconds_between(alert.since, snapshot.at.mono),
         })
     });
     json!({
@@ -125,7 +134,16 @@ fn as_json(info: &RunInfo, snapshot: &Snapshot) -> Value {
         "workers": workers.collect::<Vec<_>>(),
         "failures": failures.collect::<Vec<_>>(),
         "notices": snapshot.notices,
+        "alerts": alerts.collect::<Vec<_>>(),
     })
+}
+
+fn level_word(level: AlertLevel) -> &'static str {
+    match level {
+        AlertLevel::Advice => "advice",
+        AlertLevel::Warning => "warning",
+        AlertLevel::Critical => "critical",
+    }
 }
 
 fn seconds_of(ms: u64) -> f64 {
@@ -203,6 +221,9 @@ fn drawn(info: &RunInfo, snapshot: &Snapshot) -> String {
     }
     for failure in &snapshot.failures {
         text.push_str(&failure_line(info, failure));
+    }
+    for alert in &snapshot.alerts {
+        let _ = writeln!(text, "{}: {}\n  {}", level_word(alert.level), alert.text, alert.hint);
     }
     for notice in &snapshot.notices {
         let _ = writeln!(text, "note: {}", harmless_line(notice.as_bytes(), 500));

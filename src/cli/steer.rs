@@ -1,13 +1,16 @@
-//! The verbs that act on a run: `scale`, `pause`, `continue`, `kill`, `retry`, `stop`.
+//! The verbs that act on a run: `scale`, `pause`, `continue`, `kill`, `retry`,
+//! `prio`, `undo`, `stop`.
 
-use super::args::{KillArgs, PauseArgs, RetryArgs, ScaleArgs, ScaleTo, StopArgs};
+use super::args::{
+    KillArgs, PauseArgs, PrioArgs, RetryArgs, ScaleArgs, ScaleTo, StopArgs, UndoArgs,
+};
 use super::failure::Failure;
 use super::reach::{self, Reached, reach};
 use super::{exit, print};
 use crate::control::runs::RunsDir;
 use crate::exec;
 use crate::model::query::{Query, Reply};
-use crate::model::{Answer, Command, JobNo, JobRef, PauseTarget, PoolIdx, StopHow};
+use crate::model::{Answer, Command, JobNo, JobRef, PauseTarget, PoolIdx, Rank, StopHow};
 use std::io::{self, Write};
 
 /// `ganger scale`
@@ -64,6 +67,44 @@ pub fn retry(args: &RetryArgs) -> Result<i32, Failure> {
     let mut run = reach(args.on.run.as_deref())?;
     let jobs = numbers(&mut run, &args.jobs)?;
     act(&mut run, jobs.into_iter().map(|job| Command::Retry { job }))
+}
+
+/// `ganger prio`
+///
+/// # Errors
+/// When the run or a job is not there, or it does not wait.
+pub fn prioritize(args: &PrioArgs) -> Result<i32, Failure> {
+    let mut run = reach(args.on.run.as_deref())?;
+    let mut jobs = numbers(&mut run, &args.jobs)?;
+    let to = match (args.to, args.reset) {
+        (Some(priority), _) => Rank::Priority(priority),
+        (None, true) => Rank::OfTask,
+        (None, false) => {
+            // Each goes before all others: the first one named comes last.
+            jobs.reverse();
+            Rank::First
+        }
+    };
+    act(&mut run, jobs.into_iter().map(|job| Command::Prioritize { job, to }))
+}
+
+/// `ganger undo`
+///
+/// # Errors
+/// When the run is not there, or nothing can be taken back.
+pub fn undo(args: &UndoArgs) -> Result<i32, Failure> {
+    let mut run = reach(args.run.as_deref())?;
+    let Reply::Status { snapshot, .. } = run.ask(Query::Status)? else {
+        return Err(reach::misunderstood());
+    };
+    let Some(last) = snapshot.acts.iter().find(|act| act.undo.is_some()) else {
+        return Err(Failure::usage(
+            format!("nothing that was done to run `{}` can be taken back", run.known.id),
+            "A process that was ended does not come back; `ganger retry JOB` starts another.",
+        ));
+    };
+    print::bytes(format!("undo `{}`\n", last.asked).as_bytes())?;
+    act(&mut run, [Command::Undo { act: last.id }])
 }
 
 /// `ganger stop`

@@ -23,6 +23,10 @@ impl Engine {
             Command::Signal { job, signal } => self.signal_job(job, signal, by),
             Command::Retry { job } => self.retry_job(job, by),
             Command::Stop { how } => return self.ask_to_stop(how, by),
+            Command::Prioritize { job, to } => self.prioritize(job, to, by),
+            Command::Many { commands } => return self.do_many(commands, &by),
+            // Whoever keeps what was done, and how it is taken back, says what that means.
+            Command::Undo { act } => Err(format!("nothing is known of act {act}")),
         };
         words.map_or_else(Answer::Refused, Answer::Done)
     }
@@ -191,7 +195,7 @@ impl Engine {
             if let Some((task, index)) = self.state.task_of(job) {
                 self.end_job(job, task, index, Outcome::Cancelled);
             }
-            return Ok(format!("{name} is cancelled; it was not running"));
+            return Ok(format!("{name} is cancelled in the queue; it was not running"));
         };
         let (id, launching) = (attempt.id, attempt.phase == AttemptPhase::Launching);
         let hurry = now || attempt.stopping.is_some();

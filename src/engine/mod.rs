@@ -12,6 +12,7 @@
 //! # Decisions
 //!
 //! - **Order.** Priority, then file order, then position; a retried job takes its old place.
+//!   A priority that a person gave to one job stands for its task's until the job has ended.
 //!   A job that does not fit by its weight makes its pool wait, so that it cannot starve.
 //!   A task at its `max_parallel`, and a job that is paused itself, are passed over.
 //! - **Needs.** A needed task counts once all of its jobs have ended. `when: failed` takes a
@@ -32,6 +33,7 @@
 //! - **Pauses** add up: an attempt stands still while any pause covers it. Its timeout stands
 //!   still with it; a grace period and a delay before a retry do not.
 
+mod acts;
 mod attempt;
 mod command;
 mod deadlines;
@@ -45,6 +47,7 @@ mod why;
 #[cfg(test)]
 mod tests;
 
+pub use acts::inverse;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;

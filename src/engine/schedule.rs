@@ -32,10 +32,7 @@ impl Engine {
         if pool.paused().is_some() || pool.weight_used() >= pool.size() + u32::from(blind) {
             return None;
         }
-        let (task, index) = self
-            .state
-            .startable(pool_idx)
-            .find_map(|task| self.state.next_ready(task).map(|index| (task, index)))?;
+        let (task, index) = self.state.next_start(pool_idx)?;
         let weight = pool.effective_weight(self.state.rules(task).weight);
         (blind || pool.weight_used() + weight <= pool.size()).then_some(Pick {
             task,

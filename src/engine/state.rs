@@ -6,6 +6,7 @@ mod cell;
 mod check;
 mod jobs;
 mod pool;
+mod priority;
 mod read;
 mod task;
 
@@ -42,6 +43,8 @@ pub struct State {
     /// Attempts of a job that do not count against its retries.
     free_attempts: BTreeMap<JobNo, u32>,
     paused_jobs: BTreeMap<JobNo, Requester>,
+    /// Jobs that were moved in the queue, and the priority they got.
+    priorities: BTreeMap<JobNo, i32>,
     run: Run,
     /// Tasks that have not ended.
     open_tasks: u32,
@@ -97,6 +100,7 @@ impl State {
             backoff_queue: BTreeSet::new(),
             free_attempts: BTreeMap::new(),
             paused_jobs: BTreeMap::new(),
+            priorities: BTreeMap::new(),
             run: Run::default(),
             open_tasks: schedule.tasks.len() as u32,
             clock: Mono::default(),
@@ -145,6 +149,7 @@ impl State {
             }
             Event::Paused { target, by, .. } => self.paused(*target, by),
             Event::Resumed { target, .. } => self.resumed(*target),
+            Event::Prioritized { job, to, .. } => self.prioritized(*job, *to),
             Event::Signalled { .. } => {}
             Event::RunStopping { how, by, why } => {
                 if *by != Requester::Rule {

@@ -4,6 +4,7 @@ mod endings;
 mod sabotage;
 mod sim;
 mod simulations;
+mod steering;
 mod stories;
 mod story;
 mod watch;

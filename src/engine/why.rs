@@ -202,6 +202,9 @@ impl Engine {
             self.why_ending(lines);
         }
         self.why_paused(job, task, lines);
+        if let Some(priority) = self.state.priority_by_hand(job) {
+            lines.push(format!("It was given priority {priority} by hand."));
+        }
         let rules = self.state.rules(task);
         let running = self.state.task_counts(task).running;
         if let Some(max) = rules.max_parallel.filter(|max| running >= *max) {
@@ -228,22 +231,11 @@ impl Engine {
                 size - used
             ));
         }
-        let ahead = self.ahead_of(task, index);
+        let ahead = self.state.ready_ahead_of(task, index);
         if ahead > 0 {
             let jobs = if ahead == 1 { "1 job is".to_owned() } else { format!("{ahead} jobs are") };
             lines.push(format!("{jobs} ahead of it in the queue."));
         }
-    }
-
-    /// How many ready jobs of its pool start before a job.
-    fn ahead_of(&self, task: TaskIdx, index: u32) -> u32 {
-        let others = self
-            .state
-            .startable(self.state.rules(task).pool)
-            .take_while(|other| self.state.starts_before(*other, task))
-            .map(|other| self.state.task_counts(other).ready)
-            .sum::<u32>();
-        others + self.state.ready_before(task, index)
     }
 }
 

@@ -40,6 +40,18 @@ pub enum StopHow {
     Kill,
 }
 
+/// Where a waiting job is to stand in the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rank {
+    /// Before everything that waits in its pool.
+    First,
+    /// By this priority in place of its task's.
+    Priority(i32),
+    /// By its task's priority again.
+    OfTask,
+}
+
 /// An act on a run. All jobs and pools named exist when the engine sees them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "command")]
@@ -78,6 +90,19 @@ pub enum Command {
     Stop {
         how: StopHow,
     },
+    /// Moves a waiting job in the queue of its pool.
+    Prioritize {
+        job: JobNo,
+        to: Rank,
+    },
+    /// Does all of these at once, with one answer that counts. None of them is `Many` or `Undo`.
+    Many {
+        commands: Vec<Command>,
+    },
+    /// Takes back an act of `Snapshot::acts`, as far as it can be.
+    Undo {
+        act: u64,
+    },
 }
 
 /// A command, who asked it, and a number that the answer carries back.
@@ -95,4 +120,23 @@ pub enum Answer {
     Done(String),
     /// Not done, and why, in words.
     Refused(String),
+}
+
+impl Command {
+    /// The job or the pool that it names, if it is one.
+    pub fn about(&self) -> (Option<JobNo>, Option<PoolIdx>) {
+        match self {
+            Command::Kill { job, .. }
+            | Command::Signal { job, .. }
+            | Command::Retry { job }
+            | Command::Prioritize { job, .. } => (Some(*job), None),
+            Command::Scale { pool, .. } => (None, Some(*pool)),
+            Command::Pause { target } | Command::Resume { target } => match target {
+                PauseTarget::Run => (None, None),
+                PauseTarget::Pool(pool) => (None, Some(*pool)),
+                PauseTarget::Job(job) => (Some(*job), None),
+            },
+            Command::Stop { .. } | Command::Many { .. } | Command::Undo { .. } => (None, None),
+        }
+    }
 }

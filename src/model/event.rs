@@ -150,6 +150,14 @@ pub enum Event {
         signal: i32,
         by: Requester,
     },
+    /// A waiting job stands by priority `to` in its queue; it stood by `from`. `None`: by its
+    /// task's.
+    Prioritized {
+        job: JobNo,
+        from: Option<i32>,
+        to: Option<i32>,
+        by: Requester,
+    },
     RunStopping {
         how: StopHow,
         by: Requester,
@@ -160,4 +168,121 @@ pub enum Event {
         exit_code: i32,
         at: Now,
     },
+}
+
+impl Event {
+    /// The event's one word, in `docs/json.md` and wherever events are filtered.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Event::RunStarted { .. } => "run_started",
+            Event::Linked { .. } => "linked",
+            Event::JobsAdded { .. } => "jobs_added",
+            Event::InputsFailed { .. } => "inputs_failed",
+            Event::Expanding { .. } => "expanding",
+            Event::TaskEnded { .. } => "task_ended",
+            Event::AttemptLaunched { .. } => "attempt_launched",
+            Event::AttemptStarted { .. } => "attempt_started",
+            Event::AttemptStopping { .. } => "attempt_stopping",
+            Event::LeaderEnded { .. } => "leader_ended",
+            Event::AttemptQuiet { .. } => "attempt_quiet",
+            Event::AttemptEnded { .. } => "attempt_ended",
+            Event::JobRetrying { .. } => "job_retrying",
+            Event::BackoffOver { .. } => "backoff_over",
+            Event::Unskipped { .. } => "unskipped",
+            Event::JobEnded { .. } => "job_ended",
+            Event::RestEnded { .. } => "rest_ended",
+            Event::Scaled { .. } => "scaled",
+            Event::Paused { .. } => "paused",
+            Event::Resumed { .. } => "resumed",
+            Event::Signalled { .. } => "signalled",
+            Event::Prioritized { .. } => "prioritized",
+            Event::RunStopping { .. } => "run_stopping",
+            Event::RunEnded { .. } => "run_ended",
+        }
+    }
+
+    /// When it happened, if it says so.
+    pub fn at(&self) -> Option<Now> {
+        match self {
+            Event::RunStarted { at }
+            | Event::AttemptLaunched { at, .. }
+            | Event::AttemptStarted { at, .. }
+            | Event::LeaderEnded { at, .. }
+            | Event::AttemptEnded { at, .. }
+            | Event::JobEnded { at, .. }
+            | Event::RestEnded { at, .. }
+            | Event::Paused { at, .. }
+            | Event::Resumed { at, .. }
+            | Event::RunEnded { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// The one job that it is about.
+    pub fn job(&self) -> Option<JobNo> {
+        match self {
+            Event::AttemptLaunched { attempt, .. }
+            | Event::AttemptStarted { attempt, .. }
+            | Event::AttemptStopping { attempt, .. }
+            | Event::LeaderEnded { attempt, .. }
+            | Event::AttemptQuiet { attempt, .. }
+            | Event::AttemptEnded { attempt, .. }
+            | Event::Signalled { attempt, .. } => Some(attempt.job),
+            Event::JobRetrying { job, .. }
+            | Event::BackoffOver { job }
+            | Event::JobEnded { job, .. }
+            | Event::Prioritized { job, .. } => Some(*job),
+            Event::Unskipped { job, .. } => *job,
+            Event::Paused { target, .. } | Event::Resumed { target, .. } => match target {
+                PauseTarget::Job(job) => Some(*job),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// The task that it names.
+    pub fn task(&self) -> Option<TaskIdx> {
+        match self {
+            Event::Linked { task, .. }
+            | Event::JobsAdded { task, .. }
+            | Event::InputsFailed { task, .. }
+            | Event::Expanding { task }
+            | Event::TaskEnded { task }
+            | Event::AttemptLaunched { task, .. }
+            | Event::AttemptEnded { task, .. }
+            | Event::Unskipped { task, .. }
+            | Event::JobEnded { task, .. }
+            | Event::RestEnded { task, .. } => Some(*task),
+            _ => None,
+        }
+    }
+
+    /// The pool that it names.
+    pub fn pool(&self) -> Option<PoolIdx> {
+        match self {
+            Event::AttemptLaunched { slot, .. } => Some(slot.pool),
+            Event::Scaled { pool, .. } => Some(*pool),
+            Event::Paused { target, .. } | Event::Resumed { target, .. } => match target {
+                PauseTarget::Pool(pool) => Some(*pool),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    /// Who asked for it, if it says so.
+    pub fn by(&self) -> Option<&Requester> {
+        match self {
+            Event::AttemptStopping { by, .. }
+            | Event::JobRetrying { by, .. }
+            | Event::Scaled { by, .. }
+            | Event::Paused { by, .. }
+            | Event::Resumed { by, .. }
+            | Event::Signalled { by, .. }
+            | Event::Prioritized { by, .. }
+            | Event::RunStopping { by, .. } => Some(by),
+            _ => None,
+        }
+    }
 }

@@ -28,6 +28,25 @@ pub const WORKERS: u32 = 4096;
 pub const SNAPSHOT_WORKERS: usize = 512;
 /// Failures in a snapshot.
 pub const SNAPSHOT_FAILURES: usize = 50;
+/// Alerts in a snapshot: more than a screen has lines for would hide the worst.
+pub const SNAPSHOT_ALERTS: usize = 20;
+/// Acts of people in a snapshot: the last few that somebody may want to take back.
+pub const SNAPSHOT_ACTS: usize = 20;
+/// Stops of attempts in a snapshot: those that a person is watching.
+pub const SNAPSHOT_STOPS: usize = 20;
+/// Ended attempts that the timeline keeps, the newest: 40 bytes each, two megabytes together.
+pub const TIMELINE_ATTEMPTS: usize = 50_000;
+/// Bars and stretches in one answer: 150 bytes each as JSON, so that they fit a frame.
+pub const TIMELINE_BARS: u32 = 16_000;
+/// Longest attempts in one answer.
+pub const TIMELINE_LONGEST: usize = 10;
+/// Events that are kept for people to read, the newest: a few hundred bytes each.
+pub const EVENTS_KEPT: usize = 20_000;
+/// Events in one answer: 400 bytes each as JSON, so that they fit a frame.
+pub const EVENTS_PAGE: u32 = 1_000;
+/// Commands in one `many`: a hundred bytes each fit a frame, and more are done in one breath
+/// in which nothing else happens.
+pub const COMMANDS_AT_ONCE: usize = 10_000;
 /// Frame of the control protocol, in bytes: one snapshot of the largest pool fits many times.
 pub const FRAME_BYTES: usize = 4 << 20;
 /// Bytes of output in one answer: base64 of it still fits a frame.
@@ -38,6 +57,8 @@ pub const CLIENTS: usize = 64;
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks of the probe; `limits` by look needs at least five a second.
 pub const PROBE_INTERVAL: Duration = Duration::from_millis(500);
+/// Between two looks at memory, swap and disk: none of them runs out in less.
+pub const SHORTAGE_INTERVAL: Duration = Duration::from_secs(3);
 /// Before the first look of the probe: a run of a few milliseconds is never looked at.
 pub const PROBE_FIRST_LOOK: Duration = Duration::from_millis(100);
 /// Share of one core that looking may cost, as a divisor: dear looks become rarer.

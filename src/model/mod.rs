@@ -2,6 +2,8 @@
 //!
 //! Pure data. Imports nothing of ganger, touches nothing outside the process.
 
+pub mod act;
+pub mod alert;
 pub mod bytes;
 pub mod command;
 pub mod drawn;
@@ -17,21 +19,28 @@ pub mod nearest;
 pub mod outcome;
 pub mod pattern;
 pub mod query;
+pub mod record;
 pub mod report;
 pub mod sample;
+pub mod sentence;
 pub mod snapshot;
 pub mod style;
 pub mod time;
+pub mod timeline;
 pub mod units;
+pub mod words;
 
+pub use act::{Act, StopProof};
+pub use alert::{Alert, AlertKind, AlertLevel};
 pub use bytes::Text;
-pub use command::{Answer, Asked, Command, PauseTarget, Requester, StopHow};
+pub use command::{Answer, Asked, Command, PauseTarget, Rank, Requester, StopHow};
 pub use event::Event;
 pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtySize, Usage};
 pub use hangs::Hangs;
 pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
 pub use pattern::{Case, Matcher, Pattern};
+pub use record::{EventFilter, EventPage, EventRow, EventsFrom};
 pub use report::{CommandText, JobReport, RunReport, Totals};
 pub use sample::{CoreShares, MachineSample, OutputSample, Sample, TreeSample};
 pub use snapshot::{
@@ -40,3 +49,4 @@ pub use snapshot::{
 };
 pub use style::{JobColor, JobStyle};
 pub use time::{Mono, Now, Wall};
+pub use timeline::{Bar, Lane, LaneWork, Stretch, Timeline};

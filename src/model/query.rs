@@ -5,8 +5,10 @@ use super::exec::{LimitMeans, Limits};
 use super::ids::{AttemptId, JobNo, JobRef, PoolIdx, Slot, TaskIdx};
 use super::outcome::{Exit, Outcome, StopReason};
 use super::pattern::Pattern;
+use super::record::{EventFilter, EventPage, EventsFrom};
 use super::snapshot::{Counts, RunInfo, Snapshot, WorkerState};
-use super::time::Wall;
+use super::time::{Mono, Wall};
+use super::timeline::Timeline;
 use serde::{Deserialize, Serialize};
 
 /// A question to the supervisor.
@@ -41,6 +43,17 @@ pub enum Query {
         after: Option<RecentCursor>,
         pace: Pace,
         max_bytes: u32,
+    },
+    /// What ran between two moments, both included: the same moment twice asks what ran then.
+    /// A worker with more than `max_bars` bars has its bars merged into as many stretches.
+    Timeline { from: Mono, to: Mono, max_bars: u32 },
+    /// A page of what has happened.
+    Events {
+        #[serde(default)]
+        filter: EventFilter,
+        #[serde(default)]
+        from: EventsFrom,
+        limit: u32,
     },
 }
 
@@ -152,6 +165,8 @@ pub enum Reply {
     },
     Found(Found),
     Recent(Recent),
+    Timeline(Timeline),
+    Events(EventPage),
     /// The question cannot be answered, and why.
     Refused {
         error: String,

@@ -1,5 +1,7 @@
 //! What a run looks like at one moment, for front ends. Never grows with the number of jobs.
 
+use super::act::{Act, StopProof};
+use super::alert::Alert;
 use super::command::StopHow;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
 use super::outcome::{RunOutcome, StopReason};
@@ -117,6 +119,12 @@ pub struct PoolView {
     pub ready: u32,
     pub blocked: u32,
     pub paused: bool,
+    /// Jobs that joined its queue per second, over the last ten seconds.
+    #[serde(default)]
+    pub arrived_per_s: f32,
+    /// Attempts that ended per second, over the last ten seconds.
+    #[serde(default)]
+    pub ended_per_s: f32,
 }
 
 /// What a worker is doing.
@@ -219,6 +227,16 @@ pub struct Snapshot {
     pub sampled_at: Mono,
     /// Things a person should know: a front end shows the newest.
     pub notices: Vec<String>,
+    /// What to look at now, the worst first. At most [`super::limits::SNAPSHOT_ALERTS`].
+    #[serde(default)]
+    pub alerts: Vec<Alert>,
+    /// What people asked for, newest first. At most [`super::limits::SNAPSHOT_ACTS`].
+    #[serde(default)]
+    pub acts: Vec<Act>,
+    /// Attempts that are or were being stopped, newest first. At most
+    /// [`super::limits::SNAPSHOT_STOPS`].
+    #[serde(default)]
+    pub last_stops: Vec<StopProof>,
 }
 
 /// The pool of a slot, for sorting and grouping.

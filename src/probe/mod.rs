@@ -8,11 +8,14 @@
 mod cpus;
 mod machine;
 mod processes;
+
 mod procfs;
 mod quiet;
+mod shortage;
 mod trees;
 
 pub use cpus::{Cpus, usable_cpus};
+pub use shortage::{Shortage, read_shortage};
 
 use crate::clock;
 use crate::model::exec::Finding;

@@ -224,6 +224,10 @@ impl<'a> Lines<'a> {
                 let more = json!({"signal": signal_name(*signal), "by": who(by)});
                 ("signalled", None, self.of_attempt(*attempt, more))
             }
+            Event::Prioritized { job, from, to, by } => {
+                let more = json!({"from": from, "to": to, "by": who(by)});
+                ("prioritized", None, self.of_job(*job, more))
+            }
             Event::RunStopping { how, by, why } => {
                 ("run_stopping", None, json!({"how": how_word(*how), "by": who(by), "why": why}))
             }
@@ -304,7 +308,8 @@ fn ended(exit: Option<Exit>, usage: &Usage) -> Value {
     })
 }
 
-fn who(by: &Requester) -> Value {
+/// Returns who asked, as an object.
+pub fn who(by: &Requester) -> Value {
     match by {
         Requester::Screen => json!({"who": "screen"}),
         Requester::Cli { pid } => json!({"who": "cli", "pid": pid}),

@@ -75,7 +75,8 @@ fn one_of_each() -> Vec<Event> {
         Event::Scaled { pool: PoolIdx(0), from: 2, to: 6, by: by.clone() },
         Event::Paused { target: PauseTarget::Pool(PoolIdx(1)), by: by.clone(), at: at(2) },
         Event::Resumed { target: PauseTarget::Job(job), by: Requester::Screen, at: at(2) },
-        Event::Signalled { attempt: ATTEMPT, signal: 10, by },
+        Event::Signalled { attempt: ATTEMPT, signal: 10, by: by.clone() },
+        Event::Prioritized { job, from: None, to: Some(6), by },
         Event::RunStopping {
             how: StopHow::Drain,
             by: Requester::Signal { signal: 2 },
@@ -93,6 +94,7 @@ fn lines() -> BTreeMap<String, Value> {
         .iter()
         .map(|event| {
             let line = lines.line(event, &inputs_of(event), at(2));
+            assert_eq!(line["event"], event.word());
             (line["event"].as_str().unwrap().to_owned(), line)
         })
         .collect()

@@ -3,10 +3,16 @@
 //!
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
-//! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`] writes the report. Decisions are the engine's.
+//! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`]
+//! writes the report. For people: [`history`] keeps what they look back at, [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
+//! at now. Decisions are the engine's.
 
+pub mod acts;
+pub mod alerts;
 pub mod answer;
 pub mod finish;
+pub mod flow;
+pub mod history;
 pub mod launch;
 pub mod ledger;
 pub mod marks;
@@ -21,16 +27,21 @@ use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
 use crate::control::runs::RunFolder;
 use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
-use crate::engine::{Engine, Input, Step};
+use crate::engine::{Effect, Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
+use crate::model::limits::SHORTAGE_INTERVAL;
 use crate::model::query::Query;
+use crate::model::sentence;
 use crate::model::{
-    Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
+    Answer, Asked, Command, Event, Mono, Now, PauseTarget, Requester, RunInfo, Sample, StopHow,
+    TaskInfo,
 };
 use crate::plan::inputs::InputSet;
-use crate::probe::{Probe, WatchList};
+use crate::probe::{Probe, Shortage, WatchList};
+use acts::Acts;
 use answer::Scans;
+use history::History;
 use launch::Launcher;
 use ledger::Ledger;
 use marks::Marks;
@@ -102,6 +113,7 @@ pub struct Setup {
 enum Message {
     Exec(ExecReport),
     Sample(Arc<Sample>),
+    Shortage(Shortage),
     Finding(Finding),
     Expanded(Vec<Expanded>),
     Client(FromClient),
@@ -121,6 +133,13 @@ enum Owner {
     Gone,
 }
 
+/// When memory and disk are looked at next. One look at a time: it may block for ever.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum NextLook {
+    At(Mono),
+    UnderWay,
+}
+
 /// A supervisor at work.
 struct Supervisor {
     prepared: Arc<Prepared>,
@@ -137,6 +156,8 @@ struct Supervisor {
     scans: Scans,
     marks: Marks,
     searches: Searches,
+    history: History,
+    shortage: NextLook,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -269,6 +290,8 @@ fn start(
         scans: Scans::default(),
         marks: Marks::default(),
         searches: Searches::default(),
+        history: History::default(),
+        shortage: NextLook::At(Mono::default()),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -430,6 +453,10 @@ impl Supervisor {
         match message {
             Message::Exec(report) => self.input(Input::Exec(report)),
             Message::Sample(sample) => self.sampled(sample),
+            Message::Shortage(shortage) => {
+                self.shortage = NextLook::At(clock::mono() + SHORTAGE_INTERVAL);
+                self.publisher.shortage(clock::mono(), shortage);
+            }
             Message::Finding(finding) => self.input(Input::Finding(finding)),
             Message::Expanded(all) => self.expanded(all),
             Message::Client(from) => self.client(from),
@@ -447,32 +474,83 @@ impl Supervisor {
 
     /// Feeds the engine and performs what it asks for.
     fn input(&mut self, input: Input) {
-        let step = self.engine.handle(clock::now(), input);
-        self.perform(step);
+        let now = clock::now();
+        let step = self.engine.handle(now, input);
+        self.perform(step, now);
     }
 
-    fn ask(&mut self, by: Requester, command: Command) -> Answer {
-        let asked = Input::Asked(Asked { by, command });
-        let mut step = self.engine.handle(clock::now(), asked);
+    /// Does what somebody asked for, if everything that it names is there.
+    fn request(&mut self, by: Requester, command: Command) -> Answer {
+        let (command, is_undo) = match command {
+            Command::Undo { act } => match self.publisher.acts.take_back(act) {
+                Ok(back) => (back, true),
+                Err(why) => return Answer::Refused(why),
+            },
+            command => (command, false),
+        };
+        match self.check(&command) {
+            Ok(()) => self.ask(by, command, is_undo),
+            Err(why) => {
+                let begun = Acts::begin(self.engine.state(), by.clone(), &command, is_undo);
+                let answer = Answer::Refused(why);
+                self.keep_act(begun, by, &command, &answer, clock::now());
+                answer
+            }
+        }
+    }
+
+    fn ask(&mut self, by: Requester, command: Command, is_undo: bool) -> Answer {
+        let now = clock::now();
+        let begun = Acts::begin(self.engine.state(), by.clone(), &command, is_undo);
+        let asked = Input::Asked(Asked { by: by.clone(), command: command.clone() });
+        let mut step = self.engine.handle(now, asked);
         let answer = step.answer.take();
-        self.perform(step);
-        answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()))
+        let answer =
+            answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()));
+        self.keep_act(begun, by, &command, &answer, now);
+        self.perform(step, now);
+        answer
     }
 
-    fn perform(&mut self, step: Step) {
+    /// Keeps a request and its answer for people to look back.
+    fn keep_act(
+        &mut self,
+        begun: acts::Begun,
+        by: Requester,
+        command: &Command,
+        answer: &Answer,
+        now: Now,
+    ) {
+        self.publisher.changed();
+        let act = self.publisher.acts.end(begun, answer, now.mono);
+        let text = sentence::of_request(&act.asked, &by, answer);
+        self.history.note_asked(by, text, command.about(), now);
+    }
+
+    fn perform(&mut self, step: Step, now: Now) {
         for event in &step.events {
             self.ledger.note(event);
             self.note_end(event);
-            self.publisher.note(event, &self.engine);
+            self.publisher.note(event, now.mono, &self.engine);
             self.follow(event);
         }
         let (engine, inputs) = (&self.engine, &self.inputs);
         self.clients.push_events(&step.events, |event| publish::inputs_of(event, engine, inputs));
+        let end = match step.events.last() {
+            Some(Event::RunEnded { outcome, exit_code, at }) => Some((*outcome, *exit_code, *at)),
+            _ => None,
+        };
+        for event in step.events {
+            self.history.note(event, now, self.engine.state());
+        }
         for effect in step.effects {
+            if let Effect::Kill { attempt } = &effect {
+                self.publisher.stops.killed(*attempt, now.mono);
+            }
             self.effect(effect);
         }
-        if let Some(Event::RunEnded { outcome, exit_code, at }) = step.events.last() {
-            self.ended(*outcome, *exit_code, *at);
+        if let Some((outcome, exit_code, at)) = end {
+            self.ended(outcome, exit_code, at);
         }
     }
 
@@ -497,7 +575,12 @@ impl Supervisor {
             self.ledger.note_peak(tree.attempt, tree.peak_rss_bytes);
         }
         self.note_outputs(&sample);
-        self.publisher.sampled(sample);
+        let now = clock::mono();
+        self.publisher.sampled(sample, now, self.engine.state());
+        if matches!(self.shortage, NextLook::At(at) if at <= now) {
+            self.shortage = NextLook::UnderWay;
+            self.read_shortage();
+        }
     }
 
     fn signalled(&mut self, number: i32) {
@@ -534,20 +617,20 @@ impl Supervisor {
         let by = Requester::Signal { signal: libc::SIGTSTP };
         let was_paused = self.engine.state().run_paused().is_some();
         if !was_paused {
-            self.ask(by.clone(), Command::Pause { target: PauseTarget::Run });
+            self.ask(by.clone(), Command::Pause { target: PauseTarget::Run }, false);
         }
         self.backend.flush();
         // Returns when somebody has sent SIGCONT.
         let _stopping_oneself_cannot_fail =
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
         if !was_paused {
-            self.ask(by, Command::Resume { target: PauseTarget::Run });
+            self.ask(by, Command::Resume { target: PauseTarget::Run }, false);
         }
     }
 
     fn stop(&mut self, by: Requester, how: StopHow) {
         if self.exit_code.is_none() {
-            self.ask(by, Command::Stop { how });
+            self.ask(by, Command::Stop { how }, false);
         }
     }
 
@@ -593,10 +676,7 @@ impl Supervisor {
                     Some(Role::Guest { pid }) => Requester::Cli { pid },
                     _ => Requester::Screen,
                 };
-                let answer = match self.check(&command) {
-                    Err(why) => Answer::Refused(why),
-                    Ok(()) => self.ask(by, command),
-                };
+                let answer = self.request(by, command);
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
             ToServer::Query { id, query: Query::Search(search) } => self.search(client, id, search),

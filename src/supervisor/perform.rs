@@ -5,8 +5,8 @@ use super::{Message, Supervisor, prepare};
 use crate::clock;
 use crate::engine::{Effect, Input};
 use crate::exec::Backend;
-use crate::model::{AttemptId, Command, Event, ExecReport, PauseTarget, Slot, TaskIdx};
-use crate::probe::Watched;
+use crate::model::{AttemptId, Command, Event, ExecReport, Slot, TaskIdx};
+use crate::probe::{Watched, read_shortage};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -92,6 +92,14 @@ impl Supervisor {
         }
     }
 
+    /// Looks how short memory and disk are, where a dead network disk blocks nobody.
+    pub(super) fn read_shortage(&self) {
+        let (queue, dir) = (self.queue.clone(), self.folder.dir.clone());
+        tokio::task::spawn_blocking(move || {
+            drop(queue.blocking_send(Message::Shortage(read_shortage(&dir))));
+        });
+    }
+
     /// Puts a message of our own into the queue.
     fn later(&self, message: Message) {
         let queue = self.queue.clone();
@@ -103,20 +111,7 @@ impl Supervisor {
         let state = self.engine.state();
         let n_jobs = state.counts().total;
         let n_pools = state.pools().len();
-        let job = match command {
-            Command::Kill { job, .. }
-            | Command::Signal { job, .. }
-            | Command::Retry { job }
-            | Command::Pause { target: PauseTarget::Job(job) }
-            | Command::Resume { target: PauseTarget::Job(job) } => Some(*job),
-            _ => None,
-        };
-        let pool = match command {
-            Command::Scale { pool, .. }
-            | Command::Pause { target: PauseTarget::Pool(pool) }
-            | Command::Resume { target: PauseTarget::Pool(pool) } => Some(*pool),
-            _ => None,
-        };
+        let (job, pool) = command.about();
         match (job, pool) {
             (Some(job), _) if job.0 == 0 || job.0 > n_jobs => {
                 Err(format!("no job {job}: this run has {n_jobs} jobs so far"))

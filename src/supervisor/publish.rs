@@ -1,7 +1,10 @@
 //! Snapshots: what the run looks like, for front ends. Joins the engine's state with what the
 //! probe saw. Costs nothing while nobody looks.
 
+use super::acts::{Acts, Stops};
+use super::alerts::Alerts;
 use super::answer::tail_line;
+use super::flow::Flow;
 use super::prepare::Prepared;
 use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
@@ -14,6 +17,7 @@ use crate::model::{
     Sample, Slot, Snapshot, TaskIdx, TaskView, Text, WorkerState, WorkerView, signal_name,
 };
 use crate::plan::inputs::InputSet;
+use crate::probe::Shortage;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
@@ -37,6 +41,10 @@ pub struct Publisher {
     rate: Rate,
     /// Pools that were scaled by hand or by a rule: their size has another reason now.
     scaled: HashMap<PoolIdx, String>,
+    flow: Flow,
+    pub(super) acts: Acts,
+    pub(super) stops: Stops,
+    alerts: Alerts,
 }
 
 impl Publisher {
@@ -52,6 +60,10 @@ impl Publisher {
             notices,
             rate: Rate::default(),
             scaled: HashMap::new(),
+            flow: Flow::default(),
+            acts: Acts::default(),
+            stops: Stops::default(),
+            alerts: Alerts::default(),
         }
     }
 
@@ -70,9 +82,16 @@ impl Publisher {
     }
 
     /// Takes in what the probe saw.
-    pub fn sampled(&mut self, sample: Arc<Sample>) {
+    pub fn sampled(&mut self, sample: Arc<Sample>, now: Mono, state: &State) {
         self.dirty = true;
+        self.flow.read(now, state);
+        self.alerts.look(now, state, &sample);
         self.sample = sample;
+    }
+
+    /// Takes in how short memory and disk are.
+    pub fn shortage(&mut self, now: Mono, shortage: Shortage) {
+        self.alerts.note_shortage(now, shortage);
     }
 
     /// When the next snapshot should be made; `None`: nothing has changed.
@@ -80,11 +99,17 @@ impl Publisher {
         self.dirty.then(|| self.last + SNAPSHOT_INTERVAL)
     }
 
-    /// Takes in one fact.
-    pub fn note(&mut self, event: &Event, engine: &Engine) {
+    /// Takes in one fact that the engine told at `now`.
+    pub fn note(&mut self, event: &Event, now: Mono, engine: &Engine) {
         self.dirty = true;
+        self.flow.note(event, engine.state());
+        self.alerts.note(event);
+        self.stops.note(event, now, engine.state());
         match event {
-            Event::RunStarted { at } => self.rate.started = at.mono,
+            Event::RunStarted { at } => {
+                self.rate.started = at.mono;
+                self.flow.read(at.mono, engine.state());
+            }
             Event::JobEnded { job, task, outcome, attempts, at } => {
                 self.rate.add(at.mono);
                 let is_failure = match outcome {
@@ -150,6 +175,7 @@ impl Publisher {
         self.last = now.mono;
         self.read_last_lines(inputs, outputs);
         let state = engine.state();
+        self.flow.read(now.mono, state);
         let counts = *state.counts();
         let rate_per_s = self.rate.per_second(now.mono);
         Snapshot {
@@ -169,6 +195,9 @@ impl Publisher {
             machine: self.sample.machine.clone(),
             sampled_at: self.sample.at,
             notices: self.notices.clone(),
+            alerts: self.alerts.views(),
+            acts: self.acts.views(),
+            last_stops: self.stops.views(),
         }
     }
 
@@ -190,6 +219,7 @@ impl Publisher {
             .map(|(i, (rules, pool))| {
                 let idx = PoolIdx(u16::try_from(i).unwrap_or(u16::MAX));
                 let reason = self.scaled.get(&idx).cloned();
+                let (arrived_per_s, ended_per_s) = self.flow.rates(idx, self.last, state);
                 PoolView {
                     name: rules.name.clone(),
                     size: pool.size(),
@@ -201,6 +231,8 @@ impl Publisher {
                     ready: pool.ready(),
                     blocked: pool.blocked(),
                     paused: pool.paused().is_some(),
+                    arrived_per_s,
+                    ended_per_s,
                 }
             })
             .collect()

@@ -278,6 +278,7 @@ fn a_job_is_killed_explained_and_retried() {
     let ended = run.wait_for("attempt_ended", |event| event["job"] == 1);
     assert_eq!(ended["signal"], "SIGTERM");
     assert_eq!(ended["reason"], "kill");
+    // Job 2 may have ended before, and its worker taken the next one: not waited for.
     home.ok(&["retry", "1"]);
     go(&home);
     let again = run.wait_for("attempt_started", |event| event["job"] == 1);
@@ -683,4 +684,45 @@ pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
         let _timeout = nothing.recv_timeout(std::time::Duration::from_millis(50));
     }
     panic!("it was not so within a minute");
+}
+
+#[test]
+fn waiting_jobs_are_moved_acts_are_taken_back_and_events_tell_who_asked() {
+    let home = Home::new();
+    let mut run = home.start(WAITING, &[]);
+    run.started(2);
+    assert!(home.ok(&["prio", "a:4"]).contains("priority 0 -> 1; it is next in the queue"));
+    run.wait_for("prioritized", |event| event["label"] == "a:4" && event["to"] == 1);
+    assert!(home.ok(&["kill", "a:3"]).contains("is cancelled in the queue"));
+    run.wait_for("job_ended", |event| event["label"] == "a:3");
+    assert!(home.ok(&["undo"]).contains("is queued again"));
+    run.wait_for("job_retrying", |event| event["label"] == "a:3");
+    home.ok(&["scale", "3"]);
+    let next = run.wait_for("attempt_started", |_| true);
+    assert_eq!(next["label"], "a:4", "it was moved to the front");
+    assert!(home.ok(&["undo"]).contains("3 -> 2 workers"));
+    assert!(home.fails(2, &["prio", "a:4", "--to", "7"]).contains("is running"));
+    assert!(home.fails(2, &["undo", "no-such-run"]).contains("no-such-run"));
+
+    let lines = home.ok(&["events", "--by", "people", "--kind", "asked", "--json"]);
+    let rows: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let texts: Vec<&str> = rows.iter().map(|row| row["text"].as_str().unwrap()).collect();
+    assert!(texts[0].starts_with("move a:4 to the front, asked by pid "), "{texts:?}");
+    assert!(texts.iter().any(|text| text.contains("refused: job `a:4` (:4) is running")));
+    assert_eq!((&rows[0]["job"], &rows[0]["by"]["who"]), (&4.into(), &"cli".into()));
+    let few = home.ok(&["events", "-n", "2"]);
+    assert_eq!(few.lines().count(), 2, "{few}");
+
+    let follow = home.command(&["events", "-f", "--text", "ended"]).stdout(Stdio::piped()).spawn();
+    let follow = follow.unwrap();
+    go(&home);
+    assert_eq!(run.end(), 0);
+    let followed = follow.wait_with_output().unwrap();
+    let text = String::from_utf8(followed.stdout).unwrap();
+    assert!(followed.status.success(), "{text}");
+    assert!(
+        text.lines().last().unwrap().ends_with("the run ended: succeeded, exit code 0"),
+        "{text}"
+    );
+    assert!(text.contains("b:1 ended: succeeded after "), "{text}");
 }

@@ -5,6 +5,7 @@ use super::jobs::tally;
 use super::task::{Inputs, satisfies};
 use super::{AttemptPhase, Gate, State};
 use crate::model::{Counts, TaskIdx};
+use std::cmp::Reverse;
 
 /// Returns an error that names both values when they differ.
 fn same<T: PartialEq + std::fmt::Debug>(what: &str, kept: T, counted: T) -> Result<(), String> {
@@ -28,6 +29,7 @@ impl State {
         let open = self.tasks.iter().filter(|t| t.ended.is_none()).count() as u32;
         same("tasks that have not ended", self.open_tasks, open)?;
         self.check_pools()?;
+        self.check_priorities()?;
         self.check_attempts()
     }
 
@@ -125,6 +127,20 @@ impl State {
                 (pool.ready, pool.blocked),
                 (ready, blocked),
             )?;
+        }
+        Ok(())
+    }
+
+    fn check_priorities(&self) -> Result<(), String> {
+        let moved: usize = self.pools.iter().map(|pool| pool.moved.len()).sum();
+        same("jobs moved by hand", moved, self.priorities.len())?;
+        for (job, priority) in &self.priorities {
+            let (task, index) = self.task_of(*job).ok_or(format!("{job} is of no task"))?;
+            let pool = &self.pools[self.rules(task).pool.0 as usize];
+            let listed = pool.moved.contains(&(Reverse(*priority), task, index));
+            same(&format!("{job} is moved in its pool"), listed, true)?;
+            let ended = matches!(self.task(task).place(index), Place::Ended(_));
+            same(&format!("{job} is moved and has ended"), ended, false)?;
         }
         Ok(())
     }

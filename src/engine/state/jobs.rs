@@ -212,6 +212,7 @@ impl State {
         let Some((task, index)) = self.task_of(job) else { return };
         self.free_attempts.remove(&job);
         self.paused_jobs.remove(&job);
+        self.forget_priority(job);
         self.move_job(task, index, Place::Ended(outcome));
     }
 
@@ -239,6 +240,7 @@ impl State {
         *tally(&mut self.counts, outcome) += count;
         self.settle(task);
         self.forget_pauses_of_rest(task);
+        self.forget_priorities_of_rest(task);
         for index in self.idle_if_linked_to(task) {
             self.shift_downs(task, index, false);
         }

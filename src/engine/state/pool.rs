@@ -1,5 +1,6 @@
 //! A pool: its size, what runs in it, and which tasks have something to start.
 
+use super::priority::Order;
 use crate::model::Requester;
 use std::collections::BTreeSet;
 
@@ -14,6 +15,8 @@ pub struct Pool {
     pub(super) blocked: u32,
     /// Ranks of the tasks with a ready job and room under their `max_parallel`.
     pub(super) startable: BTreeSet<u32>,
+    /// Jobs that were moved in the queue, whether they are in it now or not.
+    pub(super) moved: BTreeSet<Order>,
     /// One bit per slot; bit 0 is slot 1.
     pub(super) slots: Vec<u64>,
 }

@@ -300,17 +300,14 @@ impl State {
         self.pool(pool).startable.iter().map(|rank| self.web.by_rank[*rank as usize])
     }
 
-    /// Whether task `a` comes before task `b` in the order of starting.
-    pub(in crate::engine) fn starts_before(&self, a: TaskIdx, b: TaskIdx) -> bool {
-        self.web.rank[a.0 as usize] < self.web.rank[b.0 as usize]
-    }
-
-    /// The first job of a task that is in the queue and not paused itself.
+    /// The first job of a task that is in the queue, not paused itself and not moved by hand.
     pub(in crate::engine) fn next_ready(&self, task: TaskIdx) -> Option<u32> {
         let this = self.task(task);
         let fresh = (this.idle > 0 && !this.is_linked()).then_some(this.cursor);
-        let again =
-            this.queued.iter().copied().find(|i| !self.paused_jobs.contains_key(&this.job(*i)));
+        let again = this.queued.iter().copied().find(|i| {
+            let job = this.job(*i);
+            !self.paused_jobs.contains_key(&job) && !self.priorities.contains_key(&job)
+        });
         [fresh, again].into_iter().flatten().min()
     }
 

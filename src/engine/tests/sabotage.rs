@@ -25,6 +25,7 @@ pub(super) enum Sabotage {
     HideRetry,
     HideEnd,
     HidePause,
+    HidePriority,
     /// Something to do is left out, or done to a stranger.
     NoKill,
     NoThaw,
@@ -60,6 +61,7 @@ impl Sabotage {
             Sabotage::HideRetry => event(|e| matches!(e, Event::JobRetrying { .. })),
             Sabotage::HideEnd => event(|e| matches!(e, Event::JobEnded { .. })),
             Sabotage::HidePause => event(|e| matches!(e, Event::Paused { .. })),
+            Sabotage::HidePriority => event(|e| matches!(e, Event::Prioritized { .. })),
             _ => None,
         };
         if let Some(at) = at {

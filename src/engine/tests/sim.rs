@@ -5,12 +5,12 @@
 use super::sabotage::Sabotage;
 use super::watch::Watch;
 use super::world::{Dice, World};
-use crate::engine::{Effect, Engine, Input, JobState, Step};
+use crate::engine::{Effect, Engine, Input, JobState, Step, inverse};
 use crate::model::each::EachMap;
 use crate::model::exec::Finding;
 use crate::model::{
     Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, PauseTarget, PoolIdx,
-    ProcRef, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
+    ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
 };
 use crate::plan::TaskRules;
 use std::collections::{BTreeMap, BTreeSet};
@@ -379,11 +379,44 @@ impl Sim {
         PoolIdx(self.dice.below(pools) as u16)
     }
 
+    fn any_move(&mut self) -> Command {
+        let to = match self.dice.below(4) {
+            0 | 1 => Rank::First,
+            2 => Rank::Priority(self.dice.below(4) as i32 - 2),
+            _ => Rank::OfTask,
+        };
+        Command::Prioritize { job: self.any_job(), to }
+    }
+
+    /// What people do to many jobs at once.
+    fn any_small_act(&mut self) -> Command {
+        match self.dice.below(5) {
+            0 => Command::Kill { job: self.any_job(), now: self.dice.chance(20) },
+            1 => Command::Retry { job: self.any_failed_job() },
+            2 => Command::Pause { target: PauseTarget::Job(self.any_job()) },
+            3 => Command::Resume { target: PauseTarget::Job(self.any_job()) },
+            _ => self.any_move(),
+        }
+    }
+
+    fn any_undo(&mut self) -> Option<Command> {
+        let act = self.any_small_act();
+        inverse(self.engine.state(), &act)
+    }
+
     /// Something that nobody could foresee.
     fn whim(&mut self) -> Input {
         self.now = self.now + self.dice.millis(100);
         let at = Now { mono: self.now, wall: Wall(0) };
-        let command = match self.dice.below(16) {
+        let command = match self.dice.below(19) {
+            16 => self.any_move(),
+            17 => Command::Many {
+                commands: (0..self.dice.below(5)).map(|_| self.any_small_act()).collect(),
+            },
+            18 => match self.any_undo() {
+                Some(command) => command,
+                None => return Input::Tick,
+            },
             0..=2 => Command::Scale {
                 pool: self.any_pool(),
                 size: self.dice.below(6),

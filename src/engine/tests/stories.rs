@@ -753,7 +753,7 @@ fn a_job_in_the_queue_is_cancelled_by_a_kill() {
         plan   a: jobs=2
         plan   b: needs=a
         0s     tick         => launched a:1#1 | launch a:1#1
-        1s     kill a:2     => cancelled a:2 | | done: job `a:2` (:2) is cancelled; it was not running
+        1s     kill a:2     => cancelled a:2 | | done: job `a:2` (:2) is cancelled in the queue; it was not running
         2s     kill a:2     => | | refused: job `a:2` (:2) has ended: it was cancelled
         3s     kill a:9     => | | refused: there is no job :999 in this run
         4s     exit a:1#1 0 => ended a:1#1 succeeded, skipped 1 of b, run failed 1

@@ -9,7 +9,7 @@ use crate::model::each::{Axis, EachMap, ProductMap, SharedAxis};
 use crate::model::exec::Finding;
 use crate::model::{
     Answer, Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, Outcome,
-    PauseTarget, PoolIdx, ProcRef, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
+    PauseTarget, PoolIdx, ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
     signal_name, signal_number,
 };
 use crate::plan::{
@@ -197,6 +197,16 @@ impl Story {
             ["signal", job, signal] => {
                 Command::Signal { job: self.job(job), signal: signal_number(signal).unwrap() }
             }
+            ["priority", job, "first"] => {
+                Command::Prioritize { job: self.job(job), to: Rank::First }
+            }
+            ["priority", job, "of-task"] => {
+                Command::Prioritize { job: self.job(job), to: Rank::OfTask }
+            }
+            ["priority", job, n] => {
+                Command::Prioritize { job: self.job(job), to: Rank::Priority(n.parse().unwrap()) }
+            }
+            ["many", ref all @ ..] => Command::Many { commands: self.many(all) },
             ["retry", job] => Command::Retry { job: self.job(job) },
             ["drain"] => Command::Stop { how: StopHow::Drain },
             ["stop"] => Command::Stop { how: StopHow::Stop },
@@ -204,6 +214,15 @@ impl Story {
             _ => return Input::Exec(self.report(&words)),
         };
         Input::Asked(Asked { by, command })
+    }
+
+    /// Reads `kill a:1 + kill a:2 + retry b`.
+    fn many(&self, words: &[&str]) -> Vec<Command> {
+        let command = |words: &[&str]| match self.input(&words.join(" ")) {
+            Input::Asked(asked) => asked.command,
+            other => panic!("{other:?} is no command"),
+        };
+        words.split(|word| *word == "+").map(command).collect()
     }
 
     fn report(&self, words: &[&str]) -> ExecReport {
@@ -343,6 +362,10 @@ impl Story {
                 format!("{} {count} of {}", word(*outcome), task(t))
             }
             Event::Scaled { from, to, .. } => format!("scaled {from} to {to}"),
+            Event::Prioritized { job, to, .. } => match to {
+                Some(to) => format!("priority {} {to}", self.name(*job)),
+                None => format!("priority {} of-task", self.name(*job)),
+            },
             Event::Paused { .. } => "paused".to_owned(),
             Event::Resumed { .. } => "resumed".to_owned(),
             Event::RunStopping { how, .. } => format!("run-stopping {how:?}").to_lowercase(),

@@ -5,7 +5,7 @@ use crate::engine::state::JobState;
 use crate::engine::{Effect, Engine, Input, State, Step};
 use crate::model::each::EachMap;
 use crate::model::{
-    AttemptId, Command, Event, JobNo, Mono, Now, Outcome, PauseTarget, PoolIdx, Requester,
+    Asked, AttemptId, Command, Event, JobNo, Mono, Now, Outcome, PauseTarget, PoolIdx, Requester,
     RunOutcome, Slot, StopReason, TaskIdx,
 };
 use crate::plan::{NeedWhen, QuietAction, Schedule};
@@ -47,6 +47,7 @@ pub(super) struct Watch {
     run_paused: bool,
     pools_paused: BTreeSet<PoolIdx>,
     jobs_paused: BTreeSet<JobNo>,
+    priorities: BTreeMap<JobNo, i32>,
     ending: bool,
     ended: bool,
     inputs_failed: bool,
@@ -79,6 +80,7 @@ impl Watch {
             run_paused: false,
             pools_paused: BTreeSet::new(),
             jobs_paused: BTreeSet::new(),
+            priorities: BTreeMap::new(),
             ending: false,
             ended: false,
             inputs_failed: false,
@@ -93,8 +95,10 @@ impl Watch {
             self.replay.apply(event);
             self.events.push(event.clone());
         }
+        let many = |asked: &Asked| matches!(asked.command, Command::Many { .. });
+        let bundled = matches!(input, Input::Asked(asked) if many(asked));
         for effect in &step.effects {
-            self.effect(effect).map_err(|e| format!("{e}\n  at effect {effect:?}"))?;
+            self.effect(effect, bundled).map_err(|e| format!("{e}\n  at effect {effect:?}"))?;
         }
         let asked = matches!(input, Input::Asked(_));
         ensure!(asked == step.answer.is_some(), "an answer to {input:?}: {:?}", step.answer);
@@ -190,6 +194,7 @@ impl Watch {
             Event::RunEnded { outcome, exit_code, .. } => {
                 self.run_ended(*outcome, *exit_code)?;
             }
+            Event::Prioritized { job, from, to, .. } => self.prioritized(*job, *from, *to)?,
             Event::RunStarted { .. } | Event::Expanding { .. } => {}
         }
         Ok(())
@@ -274,8 +279,9 @@ impl Watch {
             let ready = self.replay.job_state(**job) == Some(JobState::Ready);
             rules.pool == pool && room && ready && !self.jobs_paused.contains(job)
         };
-        let order = |(_, seen): &(&JobNo, &SeenJob)| {
-            let priority = self.schedule.tasks[seen.task.0 as usize].priority;
+        let order = |(job, seen): &(&JobNo, &SeenJob)| {
+            let of_task = self.schedule.tasks[seen.task.0 as usize].priority;
+            let priority = self.priorities.get(job).copied().unwrap_or(of_task);
             (-i64::from(priority), seen.task, seen.index)
         };
         self.jobs.iter().filter(can_start).min_by_key(order).map(|(job, _)| *job)
@@ -378,6 +384,7 @@ impl Watch {
         let ending = self.ending;
         let schedule = Arc::clone(&self.schedule);
         self.jobs_paused.remove(&job);
+        self.priorities.remove(&job);
         let seen = self.job(job)?;
         ensure!(seen.outcome.is_none(), "it ended before, {:?}", seen.outcome);
         ensure!(seen.attempts == attempts, "it had {} attempts", seen.attempts);
@@ -389,7 +396,7 @@ impl Watch {
         );
         let by_hand = matches!(
             input,
-            Input::Asked(asked) if matches!(asked.command, Command::Kill { job: j, .. } if j == job)
+            Input::Asked(asked) if asks_to_kill(&asked.command, job)
         );
         match outcome {
             Outcome::Cancelled => ensure!(killed || by_hand || ending, "nobody asked for that"),
@@ -403,6 +410,18 @@ impl Watch {
         Ok(())
     }
 
+    fn prioritized(&mut self, job: JobNo, from: Option<i32>, to: Option<i32>) -> Check {
+        ensure!(self.running.keys().all(|a| a.job != job), "its attempt is running");
+        ensure!(self.job(job)?.outcome.is_none(), "it has ended");
+        ensure!(from != to, "nothing changes");
+        let before = match to {
+            Some(to) => self.priorities.insert(job, to),
+            None => self.priorities.remove(&job),
+        };
+        ensure!(before == from, "it stood by {before:?}");
+        Ok(())
+    }
+
     fn rest_ended(&mut self, task: TaskIdx, outcome: Outcome) -> Result<u32, String> {
         let running: BTreeSet<JobNo> = self.running.keys().map(|a| a.job).collect();
         let mut n = 0;
@@ -410,6 +429,7 @@ impl Watch {
             if seen.task == task && seen.outcome.is_none() && !running.contains(job) {
                 seen.outcome = Some(outcome);
                 self.jobs_paused.remove(job);
+                self.priorities.remove(job);
                 n += 1;
             }
         }
@@ -450,7 +470,7 @@ impl Watch {
 
     // ---- effects
 
-    fn effect(&mut self, effect: &Effect) -> Check {
+    fn effect(&mut self, effect: &Effect, bundled: bool) -> Check {
         match effect {
             Effect::Launch { attempt, task, slot, .. } => {
                 let seen = self.running(*attempt)?;
@@ -471,7 +491,8 @@ impl Watch {
             }
             Effect::Freeze { attempt } => {
                 let seen = self.running(*attempt)?;
-                ensure!(!seen.frozen && seen.stop.is_none(), "it cannot be frozen");
+                // Of many commands at once, a later one may have stopped it.
+                ensure!(!seen.frozen && (bundled || seen.stop.is_none()), "it cannot be frozen");
                 seen.frozen = true;
             }
             Effect::Thaw { attempt } => {
@@ -539,5 +560,13 @@ impl Watch {
             ensure!(waits, "{job} waits although {used} of {size} workers are taken");
         }
         Ok(())
+    }
+}
+
+fn asks_to_kill(command: &Command, job: JobNo) -> bool {
+    match command {
+        Command::Kill { job: asked, .. } => *asked == job,
+        Command::Many { commands } => commands.iter().any(|c| asks_to_kill(c, job)),
+        _ => false,
     }
 }

@@ -17,6 +17,7 @@ use crate::control::proto::ToClient;
 use crate::model::filter::{Filter, Names};
 use crate::model::limits::PAGE_ROWS;
 use crate::model::query::{JobList, JobPage, JobSort, Query, Reply};
+use crate::model::timeline::Range;
 use crate::model::{JobNo, JobPlace, JobRef, TaskIdx};
 pub use output::tail_line;
 use scan::Scan;
@@ -67,6 +68,18 @@ impl Supervisor {
                 Ok(Reply::Job { job: Box::new(detail) })
             }
             Query::Why { job } => Ok(Reply::Why { lines: self.why(self.resolve(job)?) }),
+            Query::Timeline { from, to, max_bars } => {
+                if from > to {
+                    return Err("a timeline ends before it begins".to_owned());
+                }
+                let (from, to, now) = (*from, *to, clock::mono());
+                let range = Range { from, to, now, max_bars: *max_bars };
+                Ok(Reply::Timeline(self.history.timeline(range, self.engine.state())))
+            }
+            Query::Events { filter, from, limit } => {
+                let page = self.history.page(filter, *from, *limit, self.engine.state());
+                Ok(Reply::Events(page))
+            }
             Query::Output { job, stream, from, max_bytes } => {
                 self.output(job, *stream, *from, *max_bytes).map(Reply::Output)
             }

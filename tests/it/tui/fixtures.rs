@@ -230,6 +230,7 @@ pub fn busy() -> Snapshot {
         },
         sampled_at: now().mono,
         notices: Vec::new(),
+        ..Snapshot::default()
     }
 }
 

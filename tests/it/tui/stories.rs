@@ -53,6 +53,7 @@ fn shown(action: &Action) -> Option<String> {
             Command::Signal { job, signal } => format!("{} {job}", signal_name(*signal)),
             Command::Retry { job } => format!("retry {job}"),
             Command::Stop { how } => format!("end {how:?}"),
+            other => format!("{other:?}"),
         }),
         Action::Send(ToServer::Signalled { signal }) => Some(signal_name(*signal)),
         Action::Suspend => Some("suspend".to_owned()),
