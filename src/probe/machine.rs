@@ -50,6 +50,7 @@ impl Machine {
             load: [load.one as f32, load.five as f32, load.fifteen as f32],
             memory_total_bytes: total,
             memory_used_bytes: used,
+            ..MachineSample::default()
         }
     }
 

@@ -75,6 +75,7 @@ pub fn core_shares(before: &CoreTicks, after: &CoreTicks) -> Option<CoreShares> 
         steal: percent(steal),
         iowait: percent(iowait),
         idle: percent(idle),
+        ..CoreShares::default()
     })
 }
 

@@ -193,6 +193,7 @@ impl Trees {
             last_output: known.last_output,
             quiet_since: known.stillness.since(),
             partial: sum.partial,
+            ..TreeSample::default()
         })
     }
 

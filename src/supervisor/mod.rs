@@ -300,6 +300,7 @@ fn info(setup: &Setup) -> RunInfo {
         dir: setup.folder.dir.display().to_string(),
         tasks: tasks.collect(),
         pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
+        cores: Vec::new(),
     }
 }
 
