@@ -24,7 +24,9 @@ pub use exec::{ExecReport, LaunchOrder, Limits, RunLocation, Stdin, Stdout, TtyS
 pub use ids::{AttemptId, JobNo, JobPlace, JobRef, PoolIdx, ProcRef, Slot, TaskIdx};
 pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_number};
 pub use report::{CommandText, JobReport, RunReport, Totals};
-pub use sample::{CoreShares, MachineSample, Sample, TreeSample};
+pub use sample::{
+    Activity, CoreInfo, CoreKind, CoreShares, MachineSample, OwnUse, Pressure, Sample, TreeSample,
+};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
     WorkerView,

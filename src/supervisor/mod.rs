@@ -26,7 +26,7 @@ use crate::model::{
     Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
-use crate::probe::{Probe, WatchList};
+use crate::probe::{Probe, WatchList, core_infos};
 use launch::Launcher;
 use ledger::Ledger;
 use prepare::{Expanded, Prepared};
@@ -300,6 +300,7 @@ fn info(setup: &Setup) -> RunInfo {
         dir: setup.folder.dir.display().to_string(),
         tasks: tasks.collect(),
         pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
+        cores: core_infos(),
     }
 }
 

@@ -100,9 +100,9 @@ fn tree(attempt: AttemptId, cpu: f32, rss: u64, silent_s: u64) -> TreeSample {
         peak_rss_bytes: rss,
         threads: 2,
         processes: 1,
+        threads_allotted: 1,
         last_output: Some(Mono((1_000 - silent_s) * 1_000_000)),
-        quiet_since: None,
-        partial: false,
+        ..TreeSample::default()
     }
 }
 
@@ -227,6 +227,7 @@ pub fn busy() -> Snapshot {
             load: [5.81, 4.2, 2.0],
             memory_total_bytes: 4_000 * M,
             memory_used_bytes: 1_260 * M,
+            ..MachineSample::default()
         },
         sampled_at: now().mono,
         notices: Vec::new(),
