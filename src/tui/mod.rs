@@ -9,9 +9,11 @@ pub mod axis;
 pub mod canvas;
 pub mod draw;
 mod events;
+mod footer;
 pub mod format;
 pub mod glyphs;
 pub mod graph;
+mod header;
 pub mod history;
 pub mod input;
 pub mod keymap;
@@ -20,6 +22,7 @@ pub mod list;
 pub mod model;
 mod mouse;
 pub mod output;
+mod own;
 pub mod panels;
 pub mod popups;
 pub mod sanitize;
@@ -35,6 +38,7 @@ use crate::model::{Mono, RunInfo};
 use canvas::Look;
 use glyphs::Glyphs;
 use model::Model;
+use own::Own;
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -99,13 +103,17 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
-    Ok(Loop { model, screen, sender, last_frame: None, dirty: true, at_once: true }.run(&messages))
+    let own = Own::default();
+    Ok(Loop { model, screen, sender, own, last_frame: None, dirty: true, at_once: true }
+        .run(&messages))
 }
 
 struct Loop {
     model: Model,
     screen: Screen,
     sender: Sender,
+    /// What this process costs.
+    own: Own,
     last_frame: Option<Mono>,
     dirty: bool,
     /// A key was pressed: the next frame does not wait for its turn.
@@ -131,6 +139,9 @@ impl Loop {
                     }
                 }
                 next = messages.try_recv().ok();
+            }
+            if let Some(own) = self.own.look(clock::mono()) {
+                self.model.own = own;
             }
         }
     }
