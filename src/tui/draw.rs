@@ -83,14 +83,14 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     let room = width.saturating_sub(4);
     let mut spans =
         vec![(format!(" {} ", spot.panel + 1), Role::Key), (format!("{} ", panel.name()), title)];
-    let mut status = panel.status(model);
+    let status = panel.status(model);
     if !status.is_empty() {
         spans.push((canvas.glyphs().corners[4].to_owned(), border));
         spans.push((" ".to_owned(), border));
-        status.push((" ".to_owned(), border));
         spans.extend(status);
     }
-    let end = 2 + put_fitting(canvas, 2, 0, room, &spans);
+    let end = 2 + put_fitting(canvas, 2, 0, room.saturating_sub(1), &spans);
+    let end = if panel.status(model).is_empty() { end } else { canvas.put(end, 0, " ", border) };
     if focused {
         let hints: Vec<_> = panel.hints().iter().filter(|(act, _)| may(model, *act)).collect();
         put_hints(canvas, &hints, end, border);
@@ -133,11 +133,8 @@ fn put_fitting(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, spans: &[Span
     let mut rest = spans;
     while let Some((span, after)) = rest.split_first() {
         let fact = 1 + after.iter().take_while(|(text, _)| !text.starts_with(&dot)).count();
-        // The last piece is the blank before the border.
-        let blank = u16::from(fact <= after.len());
-        let cells = spans_width(&rest[..fact.min(rest.len())]) + blank;
-        if span.0.starts_with(&dot) && at + cells > room {
-            rest = &rest[fact.min(rest.len())..];
+        if span.0.starts_with(&dot) && at + spans_width(&rest[..fact]) > room {
+            rest = &rest[fact..];
             continue;
         }
         let left = room.saturating_sub(at);

@@ -240,18 +240,26 @@ pub fn axis_foot(model: &Model, cells: u16, middle: &str) -> Vec<Span> {
         Some(at) => format!(" cursor {} ", age(at)),
         None => middle.to_owned(),
     };
-    let used = left.width() + middle.width() + right.width();
-    let Some(gap) = usize::from(cells).checked_sub(used).filter(|gap| *gap >= 2) else {
-        return Vec::new();
+    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Dim };
+    // Where there is no room for all, the cursor says more than the scale.
+    let (left, middle, right) = (left.as_str(), middle.as_str(), right.as_str());
+    let forms = match model.axis.cursor {
+        Some(_) => [[left, middle, right], ["", middle, right], ["", middle, ""]],
+        None => [[left, middle, right], [left, "", right], ["", "", right]],
     };
-    let line = |n: usize| (glyphs.corners[4].repeat(n), Role::Border);
-    vec![
-        (left, Role::Dim),
-        line(gap / 2),
-        (middle, if model.axis.cursor.is_some() { Role::Key } else { Role::Dim }),
-        line(gap - gap / 2),
-        (right, Role::Dim),
-    ]
+    for [left, middle, right] in forms {
+        let used = left.width() + middle.width() + right.width();
+        let Some(gap) = usize::from(cells).checked_sub(used + 2) else { continue };
+        let line = |n: usize| (glyphs.corners[4].repeat(n), Role::Border);
+        return vec![
+            (left.to_owned(), Role::Dim),
+            line(gap / 2 + 1),
+            (middle.to_owned(), role),
+            line(gap - gap / 2 + 1),
+            (right.to_owned(), Role::Dim),
+        ];
+    }
+    Vec::new()
 }
 
 /// Returns the step (0 to `most`) at which a value stands; any value above zero shows at least

@@ -107,8 +107,9 @@ fn trend(model: &Model) -> Option<String> {
 /// The time axis under the graph, and how high its peak is.
 fn foot(model: &Model, width: u16) -> Vec<Span> {
     // The foot is two cells shorter than the panel's inside at either end.
-    let cells = graph_cells(model, width + 4).saturating_sub(2).min(width);
-    let peak = peak(&window(model, cells, |p| p.waiting));
+    let all = graph_cells(model, width + 4);
+    let cells = all.saturating_sub(2).min(width);
+    let peak = peak(&window(model, all, |p| p.waiting));
     graph::axis_foot(model, cells, &format!(" peak {} ", format::grouped(peak as u64)))
 }
 

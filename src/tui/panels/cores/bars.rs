@@ -8,7 +8,7 @@ use crate::tui::theme::Role;
 use crate::tui::{format, graph};
 
 /// Least cells of a core with a bar that is worth looking at.
-const CORE_CELLS: u16 = 18;
+const CORE_CELLS: u16 = 16;
 /// The same where there are many: number, bar of three, percent.
 const SMALL_CELLS: u16 = 12;
 /// From this width on a core shows its clock.
@@ -183,30 +183,40 @@ fn clock_text(mhz: u32) -> String {
 pub fn draw_levels(model: &Model, canvas: &mut Canvas<'_>, rows: u16) {
     let list = in_order(model);
     let names = list.iter().map(|c| c.name.len() as u16).max().unwrap_or(1).max(3);
-    let cells = canvas.width().saturating_sub(names + 1).max(1);
-    let bands = (list.len() as u16).div_ceil(cells).max(1);
-    let height = (rows / bands).clamp(1, 4);
-    for (i, core) in list.iter().enumerate() {
-        let (band, x) = (i as u16 / cells, i as u16 % cells);
-        if x == 0 {
-            canvas.put_right(names, (band + 1) * height - 1, &core.name, Role::Dim);
+    let cells = usize::from(canvas.width().saturating_sub(names + 1).max(1));
+    // A node begins a band of its own where there are rows for that.
+    let by_node = list.chunk_by(|a, b| a.node == b.node).flat_map(|node| node.chunks(cells));
+    let mut bands: Vec<&[Core]> = by_node.collect();
+    if bands.len() > usize::from(rows) {
+        bands = list.chunks(cells).collect();
+    }
+    let height = (rows / bands.len().max(1) as u16).clamp(1, 4);
+    for (i, band) in bands.into_iter().enumerate() {
+        let top = i as u16 * height;
+        if let Some(first) = band.first() {
+            canvas.put_right(names, top + height - 1, &first.name, Role::Dim);
         }
-        let busy = core.shares.busy();
-        let mut level = graph::level_of(busy, 100.0, usize::from(height) * 8);
-        let style = match core.shares.run * 2.0 >= busy {
-            true => canvas.look.theme.gradient(busy / 100.0),
-            false => canvas.look.style(Role::KeyText),
+        for (x, core) in band.iter().enumerate() {
+            let x = names + 1 + x as u16;
+            draw_level(&mut canvas.part(x, top, 1, height), &core.shares);
+        }
+    }
+}
+
+/// A core as one column of cells.
+fn draw_level(canvas: &mut Canvas<'_>, core: &CoreShares) {
+    let (busy, height) = (core.busy(), canvas.height());
+    let glyphs = canvas.glyphs();
+    let level = graph::level_of(busy, 100.0, usize::from(height) * 8);
+    let style = match core.run * 2.0 >= busy {
+        true => canvas.look.theme.gradient(busy / 100.0),
+        false => canvas.look.style(Role::KeyText),
+    };
+    for row in 0..height {
+        let shape = match level.saturating_sub(usize::from(row) * 8).min(8) {
+            0 if row == 0 => glyphs.idle,
+            part => glyphs.levels[part],
         };
-        for y in (band * height..(band + 1) * height).rev() {
-            let glyphs = canvas.glyphs();
-            let lowest = y + 1 == (band + 1) * height;
-            let shape = match level.min(8) {
-                0 if lowest => glyphs.idle,
-                0 => break,
-                part => glyphs.levels[part],
-            };
-            canvas.put_styled(names + 1 + x, y, shape, style);
-            level = level.saturating_sub(8);
-        }
+        canvas.put_styled(0, height - 1 - row, shape, style);
     }
 }

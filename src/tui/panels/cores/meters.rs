@@ -50,6 +50,8 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, name_cells: u16) {
         let gap = if column + 1 < columns { 2 } else { 0 };
         let mut area = canvas.part(column * cells, row, cells.saturating_sub(gap), 1);
         match meter {
+            // Of these the past has not been kept.
+            Meter::Swap | Meter::Pressure if model.axis.cursor.is_some() => {}
             Meter::Memory => draw_memory(model, &mut area, name_cells),
             Meter::Swap => draw_swap(model, &mut area, name_cells),
             Meter::Pressure => draw_pressure(model, &mut area, name_cells),

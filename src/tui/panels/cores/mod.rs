@@ -32,7 +32,7 @@ impl Panel for Cores {
         if cores(model).is_empty() {
             return 4;
         }
-        let bars = bars_width(model, width);
+        let bars = bars_width(model, width).saturating_sub(2);
         let all = u16::from(cores(model).len() > 1);
         (bars::want(model, bars) + all + meters::rows(model, bars)).max(4)
     }
@@ -145,19 +145,18 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     let inside = width + 4;
     let cells = history_cells(model, inside);
     let bars = bars_width(model, inside).saturating_sub(2);
-    let mut spans = legend(model, bars.saturating_sub(1).min(width));
+    let mut spans = legend(model, bars.saturating_sub(2).min(width));
     if cells == 0 {
         return spans;
     }
-    let line = model.look.glyphs.corners[4];
-    let gap = bars.saturating_sub(spans_width(&spans) + 1);
-    let blank = if spans.is_empty() { "" } else { " " };
-    let gap = gap + u16::from(spans.is_empty());
-    spans.push((format!("{blank}{}", line.repeat(usize::from(gap))), Role::Border));
     let axis = graph::axis_foot(model, cells, "");
     if axis.is_empty() {
-        spans.pop();
+        return spans;
     }
+    let blank = if spans.is_empty() { "" } else { " " };
+    let gap = bars.saturating_sub(spans_width(&spans) + 1 + blank.len() as u16);
+    let line = model.look.glyphs.corners[4].repeat(usize::from(gap));
+    spans.push((format!("{blank}{line} "), Role::Border));
     spans.extend(axis);
     spans
 }
@@ -248,10 +247,10 @@ const LABEL: u16 = 8;
 /// Cells of memory's words at the right of a line.
 const MEMORY_CELLS: u16 = 15;
 /// Cells of a core in the line form, at least.
-const LINE_CELLS: u16 = 17;
+const LINE_CELLS: u16 = 14;
 
 fn per_line(model: &Model, width: u16) -> u16 {
-    let room = width.saturating_sub(LABEL - 2 + MEMORY_CELLS);
+    let room = width.saturating_sub(LABEL - 1 + MEMORY_CELLS);
     (room / LINE_CELLS).clamp(1, (cores(model).len() as u16).max(1))
 }
 
@@ -285,11 +284,11 @@ fn draw_lines(model: &Model, canvas: &mut Canvas<'_>) {
         bars::draw_levels(model, &mut canvas.part(LABEL, 0, cells, rows), rows);
         return;
     }
-    let cells = width.saturating_sub(LABEL - 2 + MEMORY_CELLS) / columns;
+    let cells = width.saturating_sub(LABEL - 1 + MEMORY_CELLS) / columns;
     let list = bars::in_order(model);
     for (i, core) in list.iter().enumerate() {
         let (row, column) = (i as u16 / columns, i as u16 % columns);
-        let mut area = canvas.part(LABEL - 2 + column * cells, row, cells.saturating_sub(1), 1);
+        let mut area = canvas.part(LABEL - 1 + column * cells, row, cells.saturating_sub(1), 1);
         bars::draw_core(&mut area, &core.name, 3, &core.shares);
     }
 }

@@ -118,6 +118,10 @@ pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
         left -= column.cells + 1;
         fits.push(column);
     }
+    // What is read says little without what is written.
+    if fits.last().is_some_and(|c| c.what == What::Read) {
+        left += fits.pop().map_or(0, |c| c.cells + 1);
+    }
     let longer = LONG_STRIP - STRIP;
     if let Some(strip) = fits.iter_mut().find(|c| c.what == What::Strip)
         && left >= least_job + longer

@@ -250,12 +250,13 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     if columns.iter().any(|c| c.what == What::Strip) {
         let legend = columns::legend(model.look.glyphs.set);
         let line = model.look.glyphs.corners[4];
-        let used = spans_width(&spans) + if spans.is_empty() { 0 } else { 1 };
+        let used = spans_width(&spans) + 1;
         let cells = spans_width(&legend) + 1;
+        if spans.is_empty() {
+            return if cells <= width + 1 { legend } else { spans };
+        }
         if let Some(gap) = width.checked_sub(used + cells) {
-            let blank = if spans.is_empty() { "" } else { " " };
-            let line = line.repeat(usize::from(gap));
-            spans.push((format!("{blank}{line} "), Role::Border));
+            spans.push((format!(" {} ", line.repeat(usize::from(gap))), Role::Border));
             spans.extend(legend);
         }
     }
