@@ -158,7 +158,7 @@ pub fn draw_core(canvas: &mut Canvas<'_>, name: &str, name_cells: u16, core: &Co
     let width = canvas.width();
     canvas.put_right(name_cells, 0, name, Role::Dim);
     let clock = core.mhz.filter(|_| width >= CLOCK_FROM);
-    let end = width.saturating_sub(if width >= CLOCK_FROM { 5 } else { 0 });
+    let end = width.saturating_sub(if clock.is_some() { 5 } else { 0 });
     let bar = end.saturating_sub(name_cells + 1 + 5);
     graph::core_bar(canvas, name_cells + 1, 0, bar, core);
     let busy = core.busy();

@@ -116,6 +116,8 @@ fn all(model: &Model) -> Option<CoreShares> {
         sum.iowait += c.iowait / n;
         sum.run += c.run / n;
     }
+    let clocks: Vec<u64> = cores(model).iter().filter_map(|c| c.mhz).map(u64::from).collect();
+    sum.mhz = clocks.iter().sum::<u64>().checked_div(clocks.len() as u64).map(|mhz| mhz as u32);
     (n > 0.0).then_some(sum)
 }
 
