@@ -265,7 +265,7 @@ pub fn axis_foot(model: &Model, cells: u16, middle: &str) -> Vec<Span> {
 /// Returns the step (0 to `most`) at which a value stands; any value above zero shows at least
 /// the lowest: something is not nothing.
 pub fn level_of(value: f32, top: f32, most: usize) -> usize {
-    if !value.is_finite() || value <= 0.0 || top <= 0.0 {
+    if !value.is_finite() || value <= 0.0 || top <= 0.0 || most == 0 {
         return 0;
     }
     ((value / top * most as f32).round() as usize).clamp(1, most)
