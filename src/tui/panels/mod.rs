@@ -15,7 +15,7 @@ use super::update::Action;
 use super::zones::Hit;
 use crate::model::query::Reply;
 
-pub use workers::{Order, STATE_WORDS, size_text};
+pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
 ///

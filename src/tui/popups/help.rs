@@ -46,8 +46,17 @@ fn help_lines(model: &Model) -> Vec<(String, String)> {
         lines.push(pair(word, meaning));
     }
     lines.push(pair("", ""));
-    lines.push(pair("", "a core's time"));
+    lines.push(pair("", "its last minute, three seconds a cell"));
     let glyphs = model.look.glyphs;
+    let levels = format!("{} {}", glyphs.levels[1], glyphs.levels[8]);
+    lines.push(pair(&levels, "was on a CPU, little or much"));
+    for (shape, meaning) in crate::tui::panels::strip_words(glyphs.set) {
+        lines.push(pair(shape, meaning));
+    }
+    lines.push(pair("", ""));
+    lines.push(pair("", "a core's time"));
+    let lighter = graph::shapes_of_others(glyphs)[0];
+    lines.push(pair(lighter, "lighter: what is not of this run"));
     for (i, (_, name)) in graph::CLASSES.iter().enumerate() {
         lines.push(pair(glyphs.classes[i], CLASS_HELP.get(i).copied().unwrap_or(name)));
     }

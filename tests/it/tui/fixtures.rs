@@ -100,7 +100,7 @@ pub fn cores(n: u32) -> Vec<CoreShares> {
             // Every core but a few does mostly this run's work.
             let run = (user + system) * if core % 5 == 3 { 0.3 } else { 0.9 };
             let mhz = Some(800 + core * 391 % 3_000);
-            let shares = CoreShares {
+            CoreShares {
                 core,
                 user,
                 system,
@@ -110,8 +110,7 @@ pub fn cores(n: u32) -> Vec<CoreShares> {
                 run,
                 mhz,
                 ..CoreShares::default()
-            };
-            shares
+            }
         })
         .collect()
 }

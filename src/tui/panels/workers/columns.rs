@@ -266,8 +266,8 @@ fn strip_shape(set: GlyphSet, moment: Moment) -> Option<(&'static str, Role)> {
     })
 }
 
-/// The shapes of the strip with their words, for the help and the legend.
-pub const STRIP_WORDS: [(Moment, &str); 6] = [
+/// The moments of the strip with their words.
+const STRIP_WORDS: [(Moment, &str); 6] = [
     (Moment::WaitingCpu, "waits for a CPU"),
     (Moment::WaitingIo, "for I/O"),
     (Moment::Sleeping, "sleeps"),
@@ -275,6 +275,11 @@ pub const STRIP_WORDS: [(Moment, &str); 6] = [
     (Moment::Paused, "paused"),
     (Moment::Stopping, "stops"),
 ];
+
+/// Returns the shapes of the strip that are no levels, with their words.
+pub fn strip_words(set: GlyphSet) -> impl Iterator<Item = (&'static str, &'static str)> {
+    STRIP_WORDS.iter().filter_map(move |(moment, word)| Some((strip_shape(set, *moment)?.0, *word)))
+}
 
 /// Returns the legend of the strip.
 pub fn legend(set: GlyphSet) -> Vec<(String, Role)> {

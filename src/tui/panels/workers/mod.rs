@@ -13,6 +13,7 @@ use crate::tui::model::{Model, Selection};
 use crate::tui::theme::Role;
 use crate::tui::update::Action;
 use crate::tui::zones::Hit;
+pub use columns::strip_words;
 use columns::{Column, What};
 pub use order::Order;
 use order::{SORT_NAMES, SORTS};
