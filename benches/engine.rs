@@ -66,7 +66,7 @@ impl World {
             self.feed(Input::Exec(ExecReport::Started { attempt, proc, at }));
             self.feed(Input::Exec(ExecReport::LeaderEnded {
                 attempt,
-                exit: Exit::Code(0),
+                exit: Some(Exit::Code(0)),
                 usage: Usage::default(),
                 leftovers: 0,
                 oom_killed: None,

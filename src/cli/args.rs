@@ -1,5 +1,6 @@
 //! What may stand on the command line. `docs/cli.md` describes the same; a test compares them.
 
+use crate::model::query::JobSort;
 use crate::model::{JobRef, signal_number};
 use crate::report::OutputMode;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -11,7 +12,7 @@ use std::path::PathBuf;
 #[derive(Debug, Parser)]
 #[command(name = "ganger", version, max_term_width = 100, disable_help_subcommand = true)]
 #[command(after_help = "Exit codes: 0 all succeeded or up to date, 1 some job failed, 2 usage or \
-    invalid task file, 3 ganger itself failed, 130/143 ended by INT/TERM.")]
+    invalid task file, 3 ganger itself failed, 129/130/143 ended by HUP/INT/TERM.")]
 pub struct Cli {
     #[command(subcommand)]
     pub verb: Verb,
@@ -29,6 +30,12 @@ pub enum Verb {
     Ls(LsArgs),
     /// Show where a run stands
     Status(StatusArgs),
+    /// List the jobs of a run, filtered and sorted
+    Jobs(JobsArgs),
+    /// Show everything about one job
+    Job(JobArgs),
+    /// Show what the jobs of each task add up to: counts, durations, CPU
+    Tasks(TasksArgs),
     /// Change the number of workers of a pool
     Scale(ScaleArgs),
     /// Pause the run, a pool, or jobs: nothing starts, what runs is frozen
@@ -117,6 +124,48 @@ pub struct LsArgs {
 
 #[derive(Debug, Args)]
 pub struct StatusArgs {
+    /// The run, by its id or the beginning of it; may be left out when only one runs
+    pub run: Option<String>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct JobsArgs {
+    /// Which jobs: terms such as `failed`, `resize:3`, 'cpu>1', '/regex/', "text"; see
+    /// docs/filter.md
+    #[arg(value_name = "FILTER")]
+    pub filter: Vec<String>,
+    /// The order
+    #[arg(long, value_name = "KEY", default_value = "number", value_parser = job_sort())]
+    pub sort: JobSort,
+    /// From the largest to the smallest
+    #[arg(long)]
+    pub reverse: bool,
+    /// Jobs that are shown at the most
+    #[arg(long, value_name = "N", default_value_t = 100)]
+    pub limit: u32,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct JobArgs {
+    /// A job such as `17` or `resize:3`
+    pub job: JobRef,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    #[command(flatten)]
+    pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct TasksArgs {
     /// The run, by its id or the beginning of it; may be left out when only one runs
     pub run: Option<String>,
     /// As JSON
@@ -265,6 +314,11 @@ fn output_mode() -> impl TypedValueParser<Value = OutputMode> {
             _ => OutputMode::Grouped,
         }
     })
+}
+
+fn job_sort() -> impl TypedValueParser<Value = JobSort> {
+    PossibleValuesParser::new(JobSort::ALL.map(JobSort::word))
+        .map(|word| JobSort::ALL.into_iter().find(|sort| sort.word() == word).unwrap_or_default())
 }
 
 #[cfg(test)]

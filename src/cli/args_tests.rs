@@ -50,6 +50,9 @@ fn what_cannot_be_meant_is_refused() {
         "logs 3 --stdout --stderr",
         "stop --now --drain",
         "completions tcsh",
+        "jobs --sort size",
+        "jobs --limit -1",
+        "job",
         "nonsense",
     ] {
         assert!(parse(line).is_err(), "`ganger {line}` was taken");
@@ -66,6 +69,10 @@ fn everything_of_the_reference_is_taken() {
         "schema",
         "ls --json --all",
         "status brave --json",
+        "jobs",
+        "jobs failed cpu>1 --sort cpu --reverse --limit 10 --json -r brave",
+        "job resize:3 --json -r brave",
+        "tasks brave --json",
         "scale 3 --pool io -r brave --now",
         "pause",
         "pause 3 :4 resize:5 -r brave",
@@ -89,7 +96,8 @@ fn the_docs_mention_every_verb_and_every_flag() {
     let docs = include_str!("../../docs/cli.md");
     for verb in Cli::command().get_subcommands().filter(|verb| !verb.is_hide_set()) {
         let name = verb.get_name();
-        let start = docs.find(&format!("\n## `ganger {name}")).unwrap_or_else(|| panic!("{name}"));
+        let heads = [' ', '`'].map(|after| docs.find(&format!("\n## `ganger {name}{after}")));
+        let start = heads.into_iter().flatten().min().unwrap_or_else(|| panic!("{name}"));
         let section = docs[start + 4..].split("\n## ").next().unwrap_or_default();
         for arg in verb.get_arguments().filter(|arg| arg.get_id() != "help") {
             let shown = match arg.get_long() {

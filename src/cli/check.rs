@@ -61,21 +61,40 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
     for expanded in &all {
         known[expanded.task.0 as usize] = expanded.inputs.clone().ok();
     }
-    let wrong = all.iter().filter_map(|expanded| {
+    let mut wrong = Vec::new();
+    for expanded in &all {
         let needs = &prepared.schedule.tasks[expanded.task.0 as usize].needs;
         if needs.iter().any(|need| need.each && known[need.task.0 as usize].is_none()) {
-            return None;
+            continue;
         }
-        let Input::InputsFailed { error: message, .. } = input_for(&prepared, expanded, &known)
-        else {
-            return None;
-        };
+        let (input, warnings) = input_for(&prepared, expanded, &known);
         let spec = &prepared.plan.tasks[expanded.task.0 as usize];
-        let span = Span { line: spec.line, column: 1, length: 1 };
-        let message = format!("task `{}`: {message}", spec.rules.name);
-        Some(Diagnostic { severity: Severity::Error, message, span: Some(span), hint: None })
-    });
-    wrong.collect()
+        let span = Some(Span { line: spec.line, column: 1, length: 1 });
+        let hint = "A job without a partner starts without waiting for that task: give both \
+                    tasks the same values, or remove `each` to wait for all of them.";
+        wrong.extend(
+            warnings
+                .into_iter()
+                .map(|message| Diagnostic::warning(span, message, Some(hint.to_owned()))),
+        );
+        if let Input::InputsFailed { error, .. } = input {
+            let message = format!("task `{}`: {error}", spec.rules.name);
+            let hint = Some(unread_hint(&error).to_owned());
+            wrong.push(Diagnostic { severity: Severity::Error, message, span, hint });
+        }
+    }
+    wrong
+}
+
+/// What to try when inputs that could be read do not make jobs.
+fn unread_hint(error: &str) -> &'static str {
+    if error.contains("unknown placeholder") {
+        "Columns are named by the first row of a `csv` and the keys of a `json` source."
+    } else if error.contains("`each`") {
+        "Give both tasks a variable with the same values, or remove `each` to wait for all jobs."
+    } else {
+        "Check the sources of its `foreach`."
+    }
 }
 
 fn print_json(diagnostics: &[Diagnostic]) -> io::Result<()> {
@@ -140,11 +159,22 @@ fn look_into(source: &InputSource, site: &Site, outcome: &Outcome) -> Option<Dia
     let context = ReadContext { workdir: &outcome.workdir, stdin: None, env: &[], lookup: &lookup };
     match read_source(source, &context) {
         Ok(read) if read.warnings.is_empty() => None,
-        Ok(read) => Some(Diagnostic::warning(
-            Some(site.span),
-            read.warnings.join("; "),
-            Some("Then there are no jobs; relative paths count from `workdir`.".to_owned()),
-        )),
+        Ok(read) => {
+            let hint = match source {
+                _ if read.table.is_empty() => {
+                    "Then there are no jobs; relative paths count from `workdir`."
+                }
+                InputSource::Lines(_) => {
+                    "Each makes a job with an empty value: remove them if that is not meant."
+                }
+                InputSource::Csv(_) | InputSource::Json(_) => {
+                    "The job has such a column as an environment variable only."
+                }
+                _ => "Relative paths count from `workdir`.",
+            };
+            let warning = read.warnings.join("; ");
+            Some(Diagnostic::warning(Some(site.span), warning, Some(hint.to_owned())))
+        }
         Err(error) => Some(Diagnostic {
             severity: Severity::Error,
             message: error.to_string(),

@@ -33,7 +33,7 @@ pub fn logs(args: &LogsArgs) -> Result<i32, Failure> {
         let (sender, receiver, _) = client::connect(socket, Role::Guest { pid })
             .map_err(|e| reach::unreachable(&id, &e))?;
         let link = SocketLink::new(sender, receiver);
-        Live { args, job, link, next_id: 0, ended: None, gone: false }.print()
+        Live { args, job, link, next_id: 0, ended: None, unsure: true, gone: false }.print()
     } else {
         ended(args, &known)
     }
@@ -84,6 +84,8 @@ struct Live<'a> {
     next_id: u64,
     /// How many attempts the job had when it ended, once it has.
     ended: Option<u32>,
+    /// Whether the job has ended must be asked: no message has told.
+    unsure: bool,
     /// The run has ended, or its supervisor is gone.
     gone: bool,
 }
@@ -100,8 +102,10 @@ impl Live<'_> {
             match look {
                 Look::Enough => return Ok(exit::OK),
                 Look::NotStarted(why) if !self.args.follow || self.is_over() => {
-                    return Err(Failure::usage(why, "With -f, ganger waits for it."));
+                    return Err(Failure::usage(why, self.hint_of_no_output()));
                 }
+                // It will never start: one more look says why.
+                Look::NotStarted(_) if std::mem::take(&mut self.unsure) && self.is_ended()? => {}
                 Look::Growing | Look::Complete if !self.args.follow => return Ok(exit::OK),
                 Look::Complete if self.args.job.attempt.is_some() => return Ok(exit::OK),
                 Look::Complete if self.is_ended()? => {
@@ -121,6 +125,11 @@ impl Live<'_> {
                 }
             }
         }
+    }
+
+    fn hint_of_no_output(&self) -> String {
+        let why = format!("`ganger why {}` says where it stands", self.job);
+        if self.args.follow { format!("{why}.") } else { format!("{why}; -f waits for it.") }
     }
 
     fn is_over(&self) -> bool {
@@ -188,7 +197,7 @@ impl Live<'_> {
     fn note(&mut self, message: &ToClient) -> bool {
         match message {
             ToClient::Bye { .. } => self.gone = true,
-            ToClient::Event { event } => match **event {
+            ToClient::Event { event, .. } => match **event {
                 Event::JobEnded { job, attempts, .. } if job == self.job => {
                     self.ended = Some(attempts);
                 }
@@ -196,6 +205,8 @@ impl Live<'_> {
                     self.ended = None;
                     return attempt.n > 1;
                 }
+                // Which jobs are the rest of a task it does not say.
+                Event::RestEnded { .. } => self.unsure = true,
                 _ => {}
             },
             _ => {}

@@ -35,7 +35,7 @@ pub struct Row {
 /// When it cannot be told where runs are.
 pub fn ls(args: &LsArgs) -> Result<i32, Failure> {
     let runs = RunsDir::from_env()?.list();
-    let shown = runs.into_iter().filter(|run| args.all || run.alive || is_left(run)).collect();
+    let shown = runs.into_iter().filter(|run| args.all || run.alive || run.is_left()).collect();
     let rows = rows(shown);
     if args.json {
         print::json(&Value::Array(rows.iter().map(as_json).collect()))?;
@@ -46,7 +46,7 @@ pub fn ls(args: &LsArgs) -> Result<i32, Failure> {
         return Ok(exit::OK);
     }
     print::bytes(drawn(&rows).as_bytes())?;
-    for row in rows.iter().filter(|row| is_left(&row.run)) {
+    for row in rows.iter().filter(|row| row.run.is_left()) {
         let id = &row.run.id;
         let _ = writeln!(
             io::stderr(),
@@ -54,11 +54,6 @@ pub fn ls(args: &LsArgs) -> Result<i32, Failure> {
         );
     }
     Ok(exit::OK)
-}
-
-/// Whether a dead supervisor's processes have not been swept yet.
-fn is_left(run: &KnownRun) -> bool {
-    run.is_lost() && !run.swept
 }
 
 /// Asks all runs at once, so that one that is stuck holds up none.
@@ -105,6 +100,7 @@ fn live_row(run: KnownRun) -> Row {
 pub fn row_of_record(run: KnownRun) -> Row {
     let state = match (&run.ended, run.alive, run.elsewhere) {
         (Some(_), ..) => "ended",
+        (None, true, _) if run.preparing => "starting",
         (None, true, _) => "not_answering",
         (None, false, true) => "elsewhere",
         (None, false, false) => "lost",

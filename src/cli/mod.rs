@@ -4,6 +4,8 @@ pub mod args;
 pub mod check;
 pub mod dry_run;
 pub mod failure;
+pub mod job;
+pub mod jobs;
 pub mod logs;
 pub mod ls;
 pub mod print;
@@ -13,6 +15,7 @@ pub mod schema;
 pub mod screen;
 pub mod status;
 pub mod steer;
+pub mod tasks;
 pub mod texts;
 pub mod why;
 
@@ -32,8 +35,12 @@ pub mod exit {
     pub const USAGE: i32 = 2;
     /// ganger itself failed.
     pub const OWN: i32 = 3;
+    /// Ended by SIGHUP: the terminal went away.
+    pub const HUNG_UP: i32 = 129;
     /// Ended by a person: SIGINT, the screen, `ganger stop`.
     pub const INTERRUPTED: i32 = 130;
+    /// Killed by SIGQUIT.
+    pub const QUIT: i32 = 131;
     /// Ended by SIGTERM.
     pub const TERMINATED: i32 = 143;
 }
@@ -62,6 +69,9 @@ fn dispatch(verb: &Verb) -> Result<i32, Failure> {
         Verb::Schema => schema::print(),
         Verb::Ls(args) => ls::ls(args),
         Verb::Status(args) => status::status(args),
+        Verb::Jobs(args) => jobs::jobs(args),
+        Verb::Job(args) => job::job(args),
+        Verb::Tasks(args) => tasks::tasks(args),
         Verb::Scale(args) => steer::scale(args),
         Verb::Pause(args) => steer::pause(args, true),
         Verb::Continue(args) => steer::pause(args, false),

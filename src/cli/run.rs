@@ -62,11 +62,11 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
     let runs = RunsDir::from_env()?;
-    let folder = runs.create()?;
+    let folder = runs.create(&prepared.plan.name, &request.file)?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;
     let request = Request { stdin: spool_stdin(args, &prepared.plan, &folder)?, ..request };
     if wants_screen(args) {
-        with_screen(args, request, &folder)
+        with_screen(args, request, &folder, target.as_ref())
     } else {
         headless(args, &text, request, folder, target)
     }
@@ -114,6 +114,9 @@ pub fn read_task_file(file: &Path) -> Result<Vec<u8>, Failure> {
     } else {
         File::open(file).and_then(|f| f.take(limit).read_to_end(&mut text))
     };
+    if text.len() as u64 == limit {
+        return Err(too_large(file));
+    }
     let Err(e) = read else { return Ok(text) };
     let hint = match e.kind() {
         io::ErrorKind::NotFound => "Give the path of a task file, or `-` for standard input.",
@@ -122,6 +125,21 @@ pub fn read_task_file(file: &Path) -> Result<Vec<u8>, Failure> {
     };
     let what = format!("cannot read the task file `{}`: {}", file.display(), words(&e));
     Err(Failure::usage(what, hint))
+}
+
+fn too_large(file: &Path) -> Failure {
+    let size = match fs::metadata(file) {
+        Ok(meta) if meta.is_file() && !is_stdin(file) => format!("{} bytes", meta.len()),
+        // Of a pipe nobody knows how much would come.
+        _ => "it goes on".to_owned(),
+    };
+    let limit = crate::model::limits::TASK_FILE_BYTES >> 20;
+    let name = file.display();
+    Failure::usage(
+        format!("the task file `{name}` is too large: {size}, and at most {limit} MiB are read"),
+        "Keep long lists in files of their own and name them in `foreach` with `lines`, `csv` or \
+         `json`.",
+    )
 }
 
 fn words(e: &io::Error) -> String {
@@ -226,11 +244,13 @@ fn headless(
 }
 
 /// Runs in a process of its own, which a broken screen cannot hurt, and shows it.
-fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i32, Failure> {
-    let report = args.report.as_deref().map(|path| match ReportTarget::parse(path) {
-        ReportTarget::Stdout => PathBuf::from("-"),
-        ReportTarget::File(path) => path,
-    });
+fn with_screen(
+    args: &RunArgs,
+    request: Request,
+    folder: &RunFolder,
+    target: Option<&ReportTarget>,
+) -> Result<i32, Failure> {
+    let report = target.map(|target| super::screen::report_file(target, folder));
     let order = serde_json::to_vec(&Order { request, report })
         .map_err(|e| Failure::own(format!("cannot write down the request: {e}")))?;
     write_private(&folder.dir.join(ORDER), &order)?;
@@ -239,7 +259,7 @@ fn with_screen(args: &RunArgs, request: Request, folder: &RunFolder) -> Result<i
         client::connect(&folder.socket, Role::Owner).map_err(|e| Failure::own(e.to_string()))?;
     let options = tui::TuiOptions { hold_at_end: !args.no_hold, theme: args.theme.clone() };
     let ended = tui::run(connected, options);
-    super::screen::after(ended, &mut supervisor, folder)
+    super::screen::after(ended, &mut supervisor, folder, target)
 }
 
 /// Clears old runs away on a thread of its own: it may take long, and nothing waits for it.

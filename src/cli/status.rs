@@ -6,7 +6,9 @@ use super::{exit, ls, print, reach};
 use crate::model::harmless::harmless_line;
 use crate::model::query::{Query, Reply};
 use crate::model::snapshot::WorkView;
-use crate::model::{Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView};
+use crate::model::{
+    FailureView, Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView,
+};
 use crate::report::words;
 use serde_json::{Value, json};
 use std::fmt::Write as _;
@@ -200,21 +202,23 @@ fn drawn(info: &RunInfo, snapshot: &Snapshot) -> String {
         text.push_str("\nfailures, newest first:\n");
     }
     for failure in &snapshot.failures {
-        let task = task_name(info, failure.task);
-        let _ = writeln!(
-            text,
-            "  {task}:{} ({})  [{}]  {}  {}",
-            failure.index,
-            failure.job,
-            shown(&failure.inputs),
-            failure.outcome,
-            shown(&failure.last_line),
-        );
+        text.push_str(&failure_line(info, failure));
     }
     for notice in &snapshot.notices {
         let _ = writeln!(text, "note: {}", harmless_line(notice.as_bytes(), 500));
     }
     text
+}
+
+fn failure_line(info: &RunInfo, failure: &FailureView) -> String {
+    let label = format!("{}:{} ({})", task_name(info, failure.task), failure.index, failure.job);
+    let mut parts = vec![label];
+    if !failure.inputs.is_empty() {
+        parts.push(format!("[{}]", shown(&failure.inputs)));
+    }
+    parts.push(failure.outcome.clone());
+    parts.push(shown(&failure.last_line));
+    format!("  {}\n", parts.join("  ").trim_end())
 }
 
 fn workers(info: &RunInfo, snapshot: &Snapshot) -> String {

@@ -1,11 +1,11 @@
 //! The messages, one JSON object a line, and how they are written and read.
 
 use crate::model::query::{Query, Reply};
-use crate::model::{Answer, Command, Event, RunInfo, Snapshot};
+use crate::model::{Answer, Command, Event, RunInfo, Snapshot, Text};
 use serde::{Deserialize, Serialize};
 
 /// Goes up with every change that an older client or supervisor would misread.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Who the client is to the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +28,10 @@ pub enum ToServer {
     },
     /// From now on snapshots are pushed (when something changed, at most ten a second), and
     /// with `events` every event.
+    ///
+    /// Whoever asks for events when the run has begun gets first what names its jobs:
+    /// `RunStarted`, then for each task whose inputs have been read `JobsAdded` or
+    /// `InputsFailed`. What else has happened is in snapshots and in answers to queries.
     Subscribe {
         snapshots: bool,
         #[serde(default)]
@@ -40,6 +44,11 @@ pub enum ToServer {
     Query {
         id: u64,
         query: Query,
+    },
+    /// The run's own screen got this signal, or its terminal went away (SIGHUP), and it leaves.
+    /// The run ends as if its supervisor had got the signal. Nobody else may say so.
+    Signalled {
+        signal: i32,
     },
 }
 
@@ -57,6 +66,9 @@ pub enum ToClient {
     },
     Event {
         event: Box<Event>,
+        /// The values of the job, for events that begin an attempt or end a job.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        inputs: Vec<(String, Text)>,
     },
     /// To a `Command`.
     Answer {

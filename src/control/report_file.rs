@@ -248,7 +248,9 @@ mod tests {
                 attempts: 1,
                 swept_processes: 3,
                 reason: Some(StopReason::Timeout),
-                ..second.with_exit(Some(Exit::Signal(15)))
+                ..second
+                    .with_exit(Some(Exit::Signal(15)))
+                    .with_hang(Some(Duration::from_millis(41_500)))
             },
             JobReport { upstream: Some("hang".into()), ..third },
         ]
@@ -266,20 +268,21 @@ mod tests {
         r#""command":"x","outcome":"succeeded","exit_code":0,"signal":null,"attempts":2,"#,
         r#""started_at":"1970-01-01T00:00:01.000001Z","wall_s":0.25,"cpu_user_s":0.0015,"#,
         r#""cpu_system_s":0.0,"max_rss_bytes":null,"stdout_bytes":12,"stderr_bytes":null,"#,
-        r#""swept_processes":0,"limits_by":null,"oom_killed":null,"reason":null,"#,
-        r#""upstream":null,"error":null},"#,
+        r#""swept_processes":0,"limits_by":null,"oom_killed":null,"hung":false,"#,
+        r#""quiet_s":null,"reason":null,"upstream":null,"error":null},"#,
         "\n",
         r#"{"job":2,"task":"hang","index":1,"inputs":{},"command":["sleep","9"],"#,
         r#""outcome":"timed_out","exit_code":null,"signal":"SIGTERM","attempts":1,"#,
         r#""started_at":null,"wall_s":null,"cpu_user_s":null,"cpu_system_s":null,"#,
         r#""max_rss_bytes":null,"stdout_bytes":null,"stderr_bytes":null,"swept_processes":3,"#,
-        r#""limits_by":null,"oom_killed":null,"reason":"timeout","upstream":null,"error":null},"#,
+        r#""limits_by":null,"oom_killed":null,"hung":true,"quiet_s":41.5,"reason":"timeout","#,
+        r#""upstream":null,"error":null},"#,
         "\n",
         r#"{"job":3,"task":"after","index":1,"inputs":{},"command":"y","outcome":"skipped","#,
         r#""exit_code":null,"signal":null,"attempts":0,"started_at":null,"wall_s":null,"#,
         r#""cpu_user_s":null,"cpu_system_s":null,"max_rss_bytes":null,"stdout_bytes":null,"#,
         r#""stderr_bytes":null,"swept_processes":0,"limits_by":null,"oom_killed":null,"#,
-        r#""reason":null,"upstream":"hang","error":null}"#,
+        r#""hung":false,"quiet_s":null,"reason":null,"upstream":"hang","error":null}"#,
         "\n]}\n",
     );
 

@@ -65,7 +65,6 @@ pub struct RunRecord {
     pub run: String,
     /// GANGER_RUN of the run's jobs: the id, with outer runs before it.
     pub mark: String,
-    /// Empty until the task file has been read.
     pub name: String,
     pub file: String,
     pub socket: Text,
@@ -79,6 +78,9 @@ pub struct RunRecord {
     /// The supervisor died, and what it left has been ended since.
     #[serde(default)]
     pub swept: bool,
+    /// No supervisor has taken the run over yet: nothing of it was started.
+    #[serde(default)]
+    pub preparing: bool,
 }
 
 /// How a run ended.
@@ -88,6 +90,9 @@ pub struct EndedInfo {
     pub outcome: RunOutcome,
     pub ended_at: Wall,
     pub counts: Counts,
+    /// What could not be done at the end, such as writing the report.
+    #[serde(default)]
+    pub trouble: Option<String>,
 }
 
 /// A run that was found on disk.
@@ -110,6 +115,8 @@ pub struct KnownRun {
     pub ended: Option<EndedInfo>,
     /// Its supervisor died, and what it left has been ended since.
     pub swept: bool,
+    /// No supervisor has taken it over yet.
+    pub preparing: bool,
 }
 
 impl KnownRun {
@@ -117,13 +124,26 @@ impl KnownRun {
     pub fn is_lost(&self) -> bool {
         !self.alive && !self.elsewhere && self.ended.is_none()
     }
+
+    /// Whether it was lost and nobody has ended yet what its supervisor left behind.
+    pub fn is_left(&self) -> bool {
+        self.is_lost() && !self.swept
+    }
+
+    /// Whether the process that made the folder died before there was a run.
+    fn never_began(&self) -> bool {
+        self.preparing && self.is_lost()
+    }
 }
 
 /// Why no run, or not just one, is meant.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FindError {
-    #[error("no run is live")]
-    NoneLive,
+    #[error("{}", none_live(.lost))]
+    NoneLive {
+        /// Runs whose supervisors died and left what nobody has ended yet.
+        lost: Vec<String>,
+    },
     #[error("{} runs are live: {}", .0.len(), .0.join(", "))]
     Several(Vec<String>),
     #[error("no run `{name}`")]
@@ -132,11 +152,29 @@ pub enum FindError {
     Ambiguous { name: String, candidates: Vec<String> },
 }
 
+fn none_live(lost: &[String]) -> String {
+    match lost {
+        [] => "no run is live".to_owned(),
+        [one] => format!("no run is live; the supervisor of `{one}` died"),
+        _ => format!(
+            "no run is live; the supervisors of {} runs died: {}",
+            lost.len(),
+            lost.join(", ")
+        ),
+    }
+}
+
 impl FindError {
     /// What a person can do about it.
     pub fn hint(&self) -> String {
         match self {
-            FindError::NoneLive => {
+            FindError::NoneLive { lost } if !lost.is_empty() => {
+                let id = &lost[0];
+                format!(
+                    "`ganger stop {id}` ends what it left behind; `ganger status {id}` shows it."
+                )
+            }
+            FindError::NoneLive { .. } => {
                 "Start one with `ganger run FILE`; `ganger ls --all` lists those that ended.".into()
             }
             FindError::Several(_) => {
@@ -174,11 +212,11 @@ impl RunsDir {
         RunsDir { root, runtime }
     }
 
-    /// Makes a folder for a new run and claims it for this process.
+    /// Makes a folder for a new run, for this process until a supervisor claims it.
     ///
     /// # Errors
     /// When the folder cannot be made or no path is short enough for a socket.
-    pub fn create(&self) -> Result<RunFolder, RunsError> {
+    pub fn create(&self, name: &str, file: &str) -> Result<RunFolder, RunsError> {
         private_dir(&self.root).map_err(failed("make folder", &self.root))?;
         let folder = loop {
             let id = random_id().map_err(failed("draw a random name in", &self.root))?;
@@ -189,8 +227,8 @@ impl RunsDir {
                 Err(e) => return Err(failed("make folder", &dir)(e)),
             }
         };
-        let id = folder.id.clone();
-        folder.claim(&id, "", "", crate::clock::wall())?;
+        let record = folder.record(&folder.id, name, file, crate::clock::wall());
+        folder.write(&RunRecord { preparing: true, ..record })?;
         Ok(folder)
     }
 
@@ -204,16 +242,19 @@ impl RunsDir {
         Ok(RunFolder { id: id.to_owned(), dir, socket: path_of(record.socket) })
     }
 
-    /// Lists every known run, newest first. Folders that say nothing are left out.
+    /// Lists every known run, newest first. Left out are folders that say nothing and runs that
+    /// never began.
     pub fn list(&self) -> Vec<KnownRun> {
-        let here = Here::look();
-        let mut runs: Vec<KnownRun> = self
-            .folders()
-            .into_iter()
-            .filter_map(|dir| Some(known(read_record(&dir).ok()?, dir, &here)))
-            .collect();
+        let mut runs = self.recorded();
+        runs.retain(|run| !run.never_began());
         runs.sort_by(|a, b| (b.started_at, &b.id).cmp(&(a.started_at, &a.id)));
         runs
+    }
+
+    fn recorded(&self) -> Vec<KnownRun> {
+        let here = Here::look();
+        let folders = self.folders().into_iter();
+        folders.filter_map(|dir| Some(known(read_record(&dir).ok()?, dir, &here))).collect()
     }
 
     /// Finds the run that `name` means: its id, a unique prefix of it, or `outer/inner`, of
@@ -224,9 +265,11 @@ impl RunsDir {
     pub fn find(&self, name: Option<&str>) -> Result<KnownRun, FindError> {
         let runs = self.list();
         let Some(name) = name else {
+            let left = runs.iter().filter(|run| run.is_left());
+            let lost = left.map(|run| run.id.clone()).collect();
             let mut live: Vec<KnownRun> = runs.into_iter().filter(|run| run.alive).collect();
             return match live.len() {
-                0 => Err(FindError::NoneLive),
+                0 => Err(FindError::NoneLive { lost }),
                 1 => Ok(live.remove(0)),
                 _ => Err(FindError::Several(ids(&live))),
             };
@@ -316,9 +359,13 @@ impl RunFolder {
         file: &str,
         started_at: Wall,
     ) -> Result<(), RunsError> {
+        self.write(&self.record(mark, name, file, started_at))
+    }
+
+    fn record(&self, mark: &str, name: &str, file: &str, started_at: Wall) -> RunRecord {
         let here = Here::look();
         let pid = std::process::id().cast_signed();
-        let record = RunRecord {
+        RunRecord {
             version: 1,
             run: self.id.clone(),
             mark: mark.to_owned(),
@@ -331,8 +378,16 @@ impl RunFolder {
             started_at,
             ended: None,
             swept: false,
-        };
-        self.write(&record)
+            preparing: false,
+        }
+    }
+
+    /// Returns what the run's folder says about it.
+    ///
+    /// # Errors
+    /// When the record cannot be read.
+    pub fn read(&self) -> Result<RunRecord, RunsError> {
+        read_record(&self.dir).map_err(failed("read the record of", &self.dir))
     }
 
     /// Says how the run ended.
@@ -340,7 +395,7 @@ impl RunFolder {
     /// # Errors
     /// When the record cannot be read or written.
     pub fn finish(&self, ended: EndedInfo) -> Result<(), RunsError> {
-        let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
+        let mut record = self.read()?;
         record.ended = Some(ended);
         self.write(&record)
     }
@@ -350,7 +405,7 @@ impl RunFolder {
     /// # Errors
     /// When the record cannot be read or written.
     pub fn mark_swept(&self) -> Result<(), RunsError> {
-        let mut record = read_record(&self.dir).map_err(failed("read the record of", &self.dir))?;
+        let mut record = self.read()?;
         record.swept = true;
         self.write(&record)
     }
@@ -393,6 +448,7 @@ fn known(record: RunRecord, dir: PathBuf, here: &Here) -> KnownRun {
         elsewhere: !same_host,
         ended: record.ended,
         swept: record.swept,
+        preparing: record.preparing,
     }
 }
 
@@ -500,6 +556,9 @@ impl RunsDir {
     }
 
     fn remove_rubbish(&self) {
+        for run in self.recorded().iter().filter(|run| run.never_began()) {
+            self.remove(run);
+        }
         for entry in fs::read_dir(&self.root).into_iter().flatten().flatten() {
             if entry.file_name().as_bytes().starts_with(b".trash-") {
                 let _ = fs::remove_dir_all(entry.path());

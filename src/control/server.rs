@@ -2,7 +2,7 @@
 
 use super::proto::{PROTOCOL, Role, ToClient, ToServer};
 use crate::model::limits::{CLIENTS, FRAME_BYTES};
-use crate::model::{Event, RunInfo, Snapshot};
+use crate::model::{Event, RunInfo, Snapshot, Text};
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
@@ -34,6 +34,9 @@ pub enum FromClient {
     Said { client: ClientId, message: ToServer },
     Left { client: ClientId },
 }
+
+/// The values of a job, by name.
+pub type Inputs = Vec<(String, Text)>;
 
 /// Where a client's messages go.
 enum Sink {
@@ -231,12 +234,12 @@ impl Clients {
         self.clients.get(&id).map(|c| c.role)
     }
 
-    /// Sets what a client wants pushed.
-    pub fn subscribe(&mut self, id: ClientId, snapshots: bool, events: bool) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            client.snapshots = snapshots;
-            client.events = events;
-        }
+    /// Sets what a client wants pushed. Returns whether it wants events and did not before.
+    pub fn subscribe(&mut self, id: ClientId, snapshots: bool, events: bool) -> bool {
+        let Some(client) = self.clients.get_mut(&id) else { return false };
+        client.snapshots = snapshots;
+        let wanted_before = std::mem::replace(&mut client.events, events);
+        events && !wanted_before
     }
 
     /// Whether anybody wants snapshots.
@@ -264,13 +267,15 @@ impl Clients {
         }
     }
 
-    /// Pushes events to all who want them; who lags too far behind is dropped.
-    pub fn push_events(&mut self, events: &[Event]) {
+    /// Pushes events to all who want them, with the values of their jobs; who lags too far
+    /// behind is dropped.
+    pub fn push_events(&mut self, events: &[Event], inputs_of: impl Fn(&Event) -> Inputs) {
         if !self.want_events() {
             return;
         }
         for event in events {
-            let message = ToClient::Event { event: Box::new(event.clone()) };
+            let inputs = inputs_of(event);
+            let message = ToClient::Event { event: Box::new(event.clone()), inputs };
             self.push(|c| c.events, &message);
         }
     }

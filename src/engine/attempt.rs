@@ -112,8 +112,7 @@ impl Engine {
         if leftovers == 0 {
             let reason = attempt.stopping.as_ref().map(|stop| stop.reason);
             let outcome = self.outcome(attempt, reason, exit, oom_killed);
-            let end =
-                End { outcome, exit: Some(exit), usage, swept: 0, oom_killed, error: None, at };
+            let end = End { outcome, exit, usage, swept: 0, oom_killed, error: None, at };
             self.end_attempt(id, end);
             return;
         }
@@ -130,7 +129,7 @@ impl Engine {
         let (outcome, exit, usage, oom_killed) = match attempt.phase {
             AttemptPhase::LeaderEnded { exit, usage, oom_killed, reason, .. } => {
                 let outcome = self.outcome(attempt, reason, exit, oom_killed);
-                (outcome, Some(exit), usage, oom_killed)
+                (outcome, exit, usage, oom_killed)
             }
             // Nothing of it is alive, and nobody saw how its leader ended.
             _ => (stop_outcome(reason).unwrap_or(Outcome::Lost), None, Usage::default(), None),
@@ -146,7 +145,7 @@ impl Engine {
         &self,
         attempt: &Attempt,
         reason: Option<StopReason>,
-        exit: Exit,
+        exit: Option<Exit>,
         oom_killed: Option<bool>,
     ) -> Outcome {
         // The kernel's counter does not say which process it hit: once we have sent KILL
@@ -154,10 +153,13 @@ impl Engine {
         // Otherwise it counts however the leader took it: a shell turns the death of its child
         // into exit code 137, and others go on without it.
         let by_us = self.killed.contains(&attempt.id.job);
-        if oom_killed == Some(true) && !by_us {
+        let stopped = stop_outcome(reason);
+        // Who asked for the end of a job gets what was asked for.
+        let asked_for = stopped == Some(Outcome::Cancelled);
+        if oom_killed == Some(true) && !by_us && !asked_for {
             return Outcome::OutOfMemory;
         }
-        stop_outcome(reason).unwrap_or_else(|| exit_outcome(self.state.rules(attempt.task), exit))
+        stopped.unwrap_or_else(|| exit_outcome(self.state.rules(attempt.task), exit))
     }
 
     fn end_attempt(&mut self, id: AttemptId, end: End) {
@@ -251,7 +253,8 @@ fn stop_outcome(reason: Option<StopReason>) -> Option<Outcome> {
     }
 }
 
-fn exit_outcome(rules: &TaskRules, exit: Exit) -> Outcome {
+fn exit_outcome(rules: &TaskRules, exit: Option<Exit>) -> Outcome {
+    let Some(exit) = exit else { return Outcome::Lost };
     match exit {
         Exit::Code(code) if rules.ok_codes.contains(&code) => Outcome::Succeeded,
         Exit::Code(code) => Outcome::Failed { code },

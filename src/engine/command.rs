@@ -242,7 +242,12 @@ impl Engine {
             return Err(format!("{name} has ended well: it {}", outcome_words(outcome)));
         }
         if let Some(ending) = self.state.ending() {
-            return Err(format!("the run is {}: nothing more starts", how_words(ending.how)));
+            let (how, why) = (how_words(ending.how), &ending.why);
+            let task = self.state.task_of(job).map_or("", |(t, _)| &self.state.rules(t).name);
+            return Err(format!(
+                "{name} cannot be tried again: the run is {how} ({why}), and nothing more starts; \
+                 when it has ended, `ganger run FILE {task}` runs its task anew"
+            ));
         }
         if let Outcome::Skipped { upstream } = outcome {
             let up = &self.state.rules(upstream).name;

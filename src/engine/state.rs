@@ -204,7 +204,7 @@ impl State {
                 if let Some(running) = self.running.get_mut(&attempt.job)
                     && running.id == *attempt
                 {
-                    change_attempt(running, event);
+                    change_attempt(running, event, self.run.stopped_by.is_some());
                     self.refreeze(attempt.job);
                 }
             }
@@ -223,8 +223,13 @@ impl State {
             if reason == Some(StopReason::Shrink) {
                 *self.free_attempts.entry(job).or_default() += 1;
             }
-            let by_stop = matches!(reason, Some(StopReason::RunStop | StopReason::Shrink));
-            self.run.cut_short |= by_stop && self.run.stopped_by.is_some();
+            let by_stop = match reason {
+                Some(StopReason::RunStop | StopReason::Shrink) => self.run.stopped_by.is_some(),
+                // Whoever drains a run and then kills what still runs has ended it by hand.
+                Some(StopReason::Kill) => attempt.stopping.is_some_and(|s| s.after_run_stop),
+                _ => false,
+            };
+            self.run.cut_short |= by_stop;
         }
         self.move_job(attempt.task, attempt.index, Place::Between);
     }
@@ -306,14 +311,17 @@ impl State {
     }
 }
 
-fn change_attempt(attempt: &mut Attempt, event: &Event) {
+fn change_attempt(attempt: &mut Attempt, event: &Event, run_stops: bool) {
     match event {
         Event::AttemptStarted { proc, at, .. } => {
             attempt.phase = AttemptPhase::Running { proc: *proc, since: at.mono };
         }
         Event::AttemptStopping { reason, kill_at, by, .. } => {
-            attempt.stopping =
-                Some(StopState { reason: *reason, kill_at: *kill_at, by: by.clone() });
+            let (reason, kill_at, by) = (*reason, *kill_at, by.clone());
+            // A second request for the same reason only makes haste.
+            let before = attempt.stopping.as_ref().filter(|stop| stop.reason == reason);
+            let after_run_stop = before.map_or(run_stops, |stop| stop.after_run_stop);
+            attempt.stopping = Some(StopState { reason, kill_at, by, after_run_stop });
         }
         Event::LeaderEnded { exit, usage, oom_killed, .. } => {
             attempt.phase = AttemptPhase::LeaderEnded {

@@ -1,5 +1,6 @@
 //! Stories as text, and random runs in a random world with every promise checked at every step.
 
+mod endings;
 mod sabotage;
 mod sim;
 mod simulations;

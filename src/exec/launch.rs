@@ -8,7 +8,7 @@ use super::spawn::{self, Outs, Streams};
 use super::tty::Tty;
 use crate::clock::{boot_nanos, now};
 use crate::model::exec::LimitMeans;
-use crate::model::{ExecReport, LaunchOrder, Limits, ProcRef, Stdin};
+use crate::model::{ExecReport, LaunchOrder, Limits, Now, ProcRef, Stdin};
 use rustix::event::epoll;
 use rustix::pipe::PipeFlags;
 use std::collections::HashSet;
@@ -53,6 +53,9 @@ impl Failure {
 struct Begun {
     leader: ProcRef,
     pidfd: OwnedFd,
+    /// Just before it was started: its life, and the CPU time that it uses, begin within the
+    /// call that starts it.
+    started: Now,
     phase: Phase,
     tty: Option<Tty>,
     own_peak_kib: u64,
@@ -137,6 +140,7 @@ impl Reactor {
         let mut streams = Streams { stdin: stdin_fd, outs, status: None };
         let shim = self.shim_order(order, group);
         let own_peak_kib = self.own_peak.kib();
+        let started = now();
         let (leader, pidfd, phase) = match shim {
             None => {
                 let (leader, pidfd) = self.spawn_plain(order, &program, &workdir, &streams)?;
@@ -144,7 +148,7 @@ impl Reactor {
             }
             Some(shim) => self.spawn_shim(order, &shim, program, &workdir, &mut streams)?,
         };
-        Ok(Begun { leader, pidfd, phase, tty, own_peak_kib })
+        Ok(Begun { leader, pidfd, started, phase, tty, own_peak_kib })
     }
 
     fn spawn_plain(
@@ -230,7 +234,7 @@ impl Reactor {
             true
         } else {
             let (attempt, proc) = (order.attempt, begun.leader);
-            self.report(ExecReport::Started { attempt, proc, at: now() });
+            self.report(ExecReport::Started { attempt, proc, at: begun.started });
             false
         };
         if means.is_some() {
@@ -242,6 +246,7 @@ impl Reactor {
             slot_key: order.slot_key,
             leader: begun.leader,
             pidfd: begun.pidfd,
+            started: begun.started,
             phase: begun.phase,
             order: is_shim.then(|| Box::new(order.clone())),
             limits: order.limits,
@@ -281,10 +286,10 @@ impl Reactor {
         let attempt = live.attempt;
         if n == 0 {
             // Closed by execve(2), or by a signal that ended the shim, which counts as the job.
-            let proc = live.leader;
+            let (proc, at) = (live.leader, live.started);
             live.phase = Phase::Running;
             live.order = None;
-            return self.report(ExecReport::Started { attempt, proc, at: now() });
+            return self.report(ExecReport::Started { attempt, proc, at });
         }
         let error = match (ShimError::parse(said.get(..n).unwrap_or_default()), &live.order) {
             (ShimError::Exec(errno), Some(order)) => spawn::words(order, program, errno, *n_bytes),

@@ -17,7 +17,7 @@ use super::tty::{Copied, Tty};
 use crate::clock::{mono, now};
 use crate::model::exec::LimitMeans;
 use crate::model::{
-    AttemptId, ExecReport, Exit, Limits, Mono, ProcRef, RunLocation, Usage, limits,
+    AttemptId, ExecReport, Exit, Limits, Mono, Now, ProcRef, RunLocation, Usage, limits,
 };
 use rustix::event::epoll;
 use std::collections::{HashMap, HashSet};
@@ -75,6 +75,7 @@ pub(super) struct Live {
     pub(super) slot_key: u64,
     pub(super) leader: ProcRef,
     pub(super) pidfd: OwnedFd,
+    pub(super) started: Now,
     pub(super) phase: Phase,
     pub(super) order: Option<Box<crate::model::LaunchOrder>>,
     pub(super) limits: Limits,
@@ -394,13 +395,13 @@ impl Reactor {
     ) -> Option<ExecReport> {
         let live = self.live.get(&serial)?;
         // Without an answer somebody else of this process has reaped our child, and how it
-        // ended is lost; a code that no program can return says so.
-        let exit = ended.map_or(Exit::Code(-1), |ended| ended.exit);
+        // ended is lost.
+        let exit = ended.map(|ended| ended.exit);
         let usage = usage_of(live, ended.as_ref());
         let attempt = live.attempt;
         let oom_killed = match &live.group {
             Some(group) if live.limits.memory_bytes.is_some() => group.oom_kills().map(|n| n > 0),
-            _ if exit == Exit::Signal(libc::SIGKILL) => {
+            _ if exit == Some(Exit::Signal(libc::SIGKILL)) => {
                 let before = self.own_oom_kills;
                 self.own_oom_kills = self.cgroups.own_oom_kills();
                 before.zip(self.own_oom_kills).map(|(before, after)| after > before)

@@ -82,7 +82,9 @@ fn read_lines(file: &Template, ctx: &ReadContext<'_>) -> Result<Read, SourceErro
     let n_empty = values.iter().filter(|line| line.is_empty()).count();
     if values.is_empty() {
         warnings.push(format!("{} has no lines", file.what));
-    } else if n_empty > 0 {
+    } else if n_empty == 1 {
+        warnings.push(format!("{} has an empty line, which is a value", file.what));
+    } else if n_empty > 1 {
         warnings.push(format!("{} has {n_empty} empty lines; each is a value", file.what));
     }
     Ok(Read { table: Table::Values(Arc::new(values)), warnings })

@@ -36,6 +36,9 @@ fn with_warnings(file: &SourceFile, table: Table) -> Read {
 }
 
 pub(super) fn csv_table(bytes: &[u8]) -> Result<Table, String> {
+    if let Some(line) = unclosed_quote(bytes) {
+        return Err(format!("the quote that opens in line {line} is never closed"));
+    }
     let mut reader = csv::ReaderBuilder::new().from_reader(bytes);
     let headers = reader.byte_headers().map_err(|e| csv_why(&e))?.clone();
     let mut columns = Vec::new();
@@ -59,6 +62,30 @@ pub(super) fn csv_table(bytes: &[u8]) -> Result<Table, String> {
         }
     }
     Ok(Table::Records { columns: Arc::new(columns), cells: Arc::new(cells) })
+}
+
+/// Returns the line of a quote that is open at the end: all that follows it would be one cell.
+///
+/// The reader takes that for a cell like any other. As there, a quote opens at the start of a
+/// cell only, and two within quotes are one that is meant.
+fn unclosed_quote(bytes: &[u8]) -> Option<u32> {
+    let (mut line, mut opened, mut at_start) = (1_u32, None, true);
+    let mut rest = bytes.iter().peekable();
+    while let Some(byte) = rest.next() {
+        line += u32::from(*byte == b'\n');
+        match opened {
+            Some(_) if *byte == b'"' => {
+                if rest.next_if(|next| **next == b'"').is_none() {
+                    opened = None;
+                }
+            }
+            Some(_) => {}
+            None if *byte == b'"' && at_start => opened = Some(line),
+            None => at_start = matches!(byte, b',' | b'\n' | b'\r'),
+        }
+        at_start &= opened.is_none();
+    }
+    opened
 }
 
 fn csv_why(error: &csv::Error) -> String {

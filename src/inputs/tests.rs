@@ -41,6 +41,24 @@ fn tree(files: &[&[u8]]) -> tempfile::TempDir {
 }
 
 #[test]
+fn an_open_quote_in_csv_is_an_error_with_its_line() {
+    for (text, line) in [
+        ("id,n\n1,\"abc\n2,x\n", 2),
+        ("id,\"n\n1,2\n", 1),
+        ("a\n\"x\ny\"\n\"\"\"", 4),
+        ("a\n\"x\"\"\n", 2),
+    ] {
+        let error = records::csv_table(text.as_bytes()).unwrap_err();
+        assert_eq!(error, format!("the quote that opens in line {line} is never closed"));
+    }
+    for text in
+        ["a\nx\"y\n", "a\n\"x\ny\"\n", "a\r\n\"x\"\"y\"\r\n", "a\n\"\"\n", "a,b\n\"x\"y,\"z\"\n"]
+    {
+        assert!(records::csv_table(text.as_bytes()).is_ok(), "{text:?}");
+    }
+}
+
+#[test]
 fn a_glob_gives_paths_as_it_is_written_in_the_order_of_their_bytes() {
     let dir = tree(&[
         b"b.c",
@@ -135,7 +153,7 @@ fn lines_are_kept_byte_for_byte() {
     assert_eq!(lines(b"\xef\xbb\xbfa\n"), ["a"]);
     assert!(lines(b"").is_empty());
     assert!(from_file(Source::Lines, b"").unwrap().warnings[0].contains("no lines"));
-    assert!(from_file(Source::Lines, b"a\n\nb\n").unwrap().warnings[0].contains("1 empty"));
+    assert!(from_file(Source::Lines, b"a\n\nb\n").unwrap().warnings[0].contains("an empty line"));
     let error = from_file(Source::Lines, b"a\nb\0\n").unwrap_err();
     assert!(error.why.contains("line 2 holds a NUL"), "{error}");
     let dir = tempfile::tempdir().unwrap();

@@ -8,6 +8,11 @@ use super::outcome::{Exit, Outcome, RunOutcome, StopReason};
 use super::time::{Mono, Now};
 use serde::{Deserialize, Serialize};
 
+/// Returns what a person is told about a task whose inputs could not be read.
+pub fn unread_words(task: &str, error: &str) -> String {
+    format!("task `{task}` has no jobs: {error}")
+}
+
 /// One fact. Every change of the engine's state is one of these.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "event")]
@@ -61,10 +66,11 @@ pub enum Event {
         kill_at: Mono,
         by: Requester,
     },
-    /// The leader has ended; something of its tree is still alive.
+    /// The leader has ended; something of its tree is still alive. `exit` is `None` when
+    /// somebody else reaped it.
     LeaderEnded {
         attempt: AttemptId,
-        exit: Exit,
+        exit: Option<Exit>,
         usage: Usage,
         oom_killed: Option<bool>,
         at: Now,

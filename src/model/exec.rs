@@ -129,6 +129,7 @@ pub enum ExecReport {
     Started {
         attempt: AttemptId,
         proc: ProcRef,
+        /// Just before the process was made.
         at: Now,
     },
     UpToDate {
@@ -142,7 +143,8 @@ pub enum ExecReport {
     },
     LeaderEnded {
         attempt: AttemptId,
-        exit: Exit,
+        /// `None`: somebody else reaped it, so nobody knows.
+        exit: Option<Exit>,
         usage: Usage,
         /// Processes of the attempt that are still alive. With `keep_leftovers` always 0.
         leftovers: u32,

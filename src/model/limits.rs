@@ -65,3 +65,24 @@ pub const KEPT_RUNS: usize = 100;
 pub const KEPT_BYTES: u64 = 1 << 30;
 /// Time between TERM and KILL unless the task says otherwise.
 pub const DEFAULT_GRACE: Duration = Duration::from_secs(5);
+/// Jobs and tasks in one answer: their rows fit a frame and are made in a few milliseconds.
+pub const PAGE_ROWS: u32 = 1000;
+/// Characters of a job's inputs in a list: no screen is wider, and a page of them fits a frame.
+pub const ROW_INPUTS_CHARS: usize = 300;
+/// Jobs that a list has when it is sorted by something else than their number: nobody reads
+/// further, and a place for every job would have to be kept.
+pub const SORTED_JOBS: u32 = 10_000;
+/// Jobs that are looked at in one go for a list, so that the supervisor's loop goes on after a
+/// few milliseconds.
+pub const SCAN_SLICE_JOBS: u32 = 16_384;
+/// Inputs in bytes that are looked at in one go for a list, for the same reason.
+pub const SCAN_SLICE_BYTES: usize = 256 << 10;
+/// Attempts of one job of which all is known; of those before only sums.
+pub const ATTEMPTS_KEPT: usize = 10;
+/// Letters of a filter: a person types no more, and reading it takes no time.
+pub const FILTER_BYTES: usize = 4096;
+/// Bytes that a regular expression of a filter may take once compiled: making the largest takes
+/// a few milliseconds of the supervisor.
+pub const FILTER_REGEX_BYTES: usize = 512 << 10;
+/// Parentheses and negations of a filter within each other: each costs stack.
+pub const FILTER_DEPTH: usize = 32;

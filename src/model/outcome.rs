@@ -11,6 +11,16 @@ pub enum Exit {
     Signal(i32),
 }
 
+impl Exit {
+    /// How it ended in a word or two: `exit 2`, `SIGSEGV`.
+    pub fn words(self) -> String {
+        match self {
+            Exit::Code(code) => format!("exit {code}"),
+            Exit::Signal(signal) => signal_name(signal),
+        }
+    }
+}
+
 /// How a job ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

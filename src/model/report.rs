@@ -115,6 +115,11 @@ pub struct JobReport {
     pub limits_by: Option<LimitMeans>,
     /// The kernel's out-of-memory killer hit it; null: no counter to ask.
     pub oom_killed: Option<bool>,
+    /// The task's `quiet` rule marked an attempt as hung, whatever became of it.
+    pub hung: bool,
+    /// How long the attempt that was marked last had been quiet, until it moved again or ended.
+    #[serde(serialize_with = "as_seconds_or_null")]
+    pub quiet_s: Option<Duration>,
     /// Why ganger stopped the last attempt.
     pub reason: Option<StopReason>,
     /// For `skipped`: the needed task that did not end as needed.
@@ -163,6 +168,8 @@ impl JobReport {
             swept_processes: 0,
             limits_by: None,
             oom_killed: None,
+            hung: false,
+            quiet_s: None,
             reason: None,
             upstream: None,
             error: None,
@@ -177,6 +184,13 @@ impl JobReport {
             Some(Exit::Signal(signal)) => (None, Some(signal_name(signal))),
             None => (None, None),
         };
+        self
+    }
+
+    /// Says how long an attempt had been quiet, `None` when none was ever marked as hung.
+    #[must_use]
+    pub fn with_hang(mut self, quiet: Option<Duration>) -> JobReport {
+        (self.hung, self.quiet_s) = (quiet.is_some(), quiet);
         self
     }
 

@@ -47,6 +47,11 @@ pub struct Now {
 }
 
 impl Wall {
+    /// Returns the time since `earlier`, zero when the clock was put back in between.
+    pub fn since(self, earlier: Wall) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// Returns the moment as RFC 3339 in UTC with microseconds: `2026-11-21T04:04:28.000001Z`.
     pub fn rfc3339(self) -> String {
         // Out of range (beyond the year 9999) is beyond every clock.

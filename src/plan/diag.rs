@@ -4,6 +4,7 @@
 //! draws the line a problem is on. Never reads a file: text comes in as an argument.
 
 use crate::model::limits;
+pub use crate::model::nearest::nearest;
 use serde::Serialize;
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -167,7 +168,8 @@ impl Problems {
         if let Some(severity) = severity {
             let message =
                 format!("more than {0} problems: the first {0} are shown", limits::DIAGNOSTICS);
-            all.push(Diagnostic { severity, message, span: None, hint: None });
+            let hint = Some("Correct these first, then check again.".to_owned());
+            all.push(Diagnostic { severity, message, span: None, hint });
         }
         all
     }
@@ -338,30 +340,6 @@ fn to_u32(n: usize) -> u32 {
     u32::try_from(n).unwrap_or(u32::MAX)
 }
 
-/// Returns the known name nearest to a wrong one, if any is near enough to be meant.
-///
-/// Only short names and not too many are compared: the time grows with the product of the
-/// lengths.
-pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    const LONGEST: usize = 64;
-    const COMPARED: usize = 5000;
-    if wrong.len() > LONGEST {
-        return None;
-    }
-    let wrong_lower = wrong.to_lowercase().replace('-', "_");
-    known
-        .into_iter()
-        .filter(|name| name.len() <= LONGEST)
-        .take(COMPARED)
-        .map(|name| (strsim::damerau_levenshtein(&wrong_lower, &name.to_lowercase()), name))
-        .filter(|(distance, name)| {
-            *distance <= (wrong.chars().count().max(name.chars().count()) / 3).max(1)
-                && *distance < wrong.chars().count().min(name.chars().count())
-        })
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, name)| name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -412,15 +390,5 @@ mod tests {
         let source = Source::new("x", b"\xef\xbb\xbfab");
         assert_eq!(source.span(&(3..4)).column, 1);
         assert_eq!(source.span(&(4..5)).column, 2);
-    }
-
-    #[test]
-    fn only_near_names_are_offered() {
-        let known = ["foreach", "needs", "run", "tty"];
-        assert_eq!(nearest("forech", known), Some("foreach"));
-        assert_eq!(nearest("for_each", known), Some("foreach"));
-        assert_eq!(nearest("need", known), Some("needs"));
-        assert_eq!(nearest("parallelism", known), None);
-        assert_eq!(nearest("x", known), None);
     }
 }

@@ -1,6 +1,9 @@
 //! `foreach`: which values a task's jobs get, computed from the number of the job.
 
-use super::rules::{Axis, EachMap, SharedAxis};
+mod each;
+
+pub use each::{EachFor, each_map};
+
 use super::template::{Name, Template, value_field};
 use crate::model::limits;
 use std::borrow::Cow;
@@ -497,81 +500,6 @@ fn short_value(value: &[u8]) -> String {
 /// Tells whether a character changes the direction or look of what follows, or shows nothing.
 fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-}
-
-/// Finds out which jobs of `up` each job of `down` needs: those with the same values of the
-/// variables that both have.
-///
-/// # Errors
-/// In words for the person: no variable in common, or one of the same name with other values.
-pub fn each_map(up: &InputSet, down: &InputSet) -> Result<EachMap, String> {
-    if up.axes.is_empty() && down.axes.is_empty() {
-        return Ok(EachMap::identity(1));
-    }
-    let mut map = EachMap { shared: Vec::new(), up_only: Vec::new(), down_only: Vec::new() };
-    let mut used = vec![false; down.axes.len()];
-    for up_axis in &up.axes {
-        let partners: Vec<usize> = (0..down.axes.len())
-            .filter(|i| down.axes.get(*i).is_some_and(|axis| has_common_var(up_axis, axis)))
-            .collect();
-        let Some(first) = partners.first().copied() else {
-            map.up_only.push(Axis { len: up_axis.len, stride: up_axis.stride });
-            continue;
-        };
-        let down_axis = &down.axes[first];
-        if partners.len() > 1 || used[first] {
-            return Err(
-                "the tasks link their variables in different ways (`zip` in one of them), \
-                        so their jobs cannot be matched one by one"
-                    .to_owned(),
-            );
-        }
-        used[first] = true;
-        check_same_values(up_axis, down_axis)?;
-        map.shared.push(SharedAxis {
-            len: up_axis.len,
-            up_stride: up_axis.stride,
-            down_stride: down_axis.stride,
-        });
-    }
-    let free = down.axes.iter().zip(&used).filter(|(_, used)| !**used);
-    map.down_only.extend(free.map(|(axis, _)| Axis { len: axis.len, stride: axis.stride }));
-    if map.shared.is_empty() {
-        return Err(format!(
-            "`each` links jobs with the same inputs, but the tasks have no variable in common: \
-             one has {}, the other {}",
-            var_list(up),
-            var_list(down)
-        ));
-    }
-    Ok(map)
-}
-
-fn has_common_var(a: &InputAxis, b: &InputAxis) -> bool {
-    a.vars.iter().any(|var| b.vars.iter().any(|other| other.name == var.name))
-}
-
-fn check_same_values(up: &InputAxis, down: &InputAxis) -> Result<(), String> {
-    for var in &up.vars {
-        for other in down.vars.iter().filter(|other| other.name == var.name) {
-            if !var.table.same_values(&other.table) {
-                return Err(format!(
-                    "`each` links jobs with the same inputs, but `{}` does not have the same \
-                     values in both tasks ({} and {} values)",
-                    var.name,
-                    var.table.len(),
-                    other.table.len()
-                ));
-            }
-        }
-    }
-    Ok(())
-}
-
-fn var_list(inputs: &InputSet) -> String {
-    let vars = inputs.axes.iter().flat_map(|axis| &axis.vars);
-    let names: Vec<String> = vars.map(|var| format!("`{}`", var.name)).collect();
-    if names.is_empty() { "none".to_owned() } else { names.join(", ") }
 }
 
 #[cfg(test)]

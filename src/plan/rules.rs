@@ -1,6 +1,6 @@
 //! The part of a plan that decides when what starts and stops. The engine reads nothing else.
 
-pub use crate::model::each::{Axis, EachMap, SharedAxis};
+pub use crate::model::each::EachMap;
 use crate::model::{PoolIdx, TaskIdx};
 use std::time::Duration;
 

@@ -277,6 +277,13 @@ fn mismatch_hint(node: &Node, takes: &Type, label: Label<'_>) -> String {
             "no" | "off" | "n" | "0" => "Write `false`.".to_owned(),
             _ => example(),
         },
+        (Value::Scalar(s), Type::List { .. }) if label.key().name == "shell" => {
+            let mut words: Vec<&str> = s.text.split_ascii_whitespace().collect();
+            if words.len() == 1 {
+                words.push("-c");
+            }
+            format!("Write a list: `[{}]`.", short(&words.join(", ")))
+        }
         (Value::Scalar(s), Type::List { .. }) => format!("Write a list: `[{}]`.", short(&s.text)),
         (Value::Scalar(s), Type::Names { .. } | Type::Either(_))
             if label.key().name == "foreach" && s.text.contains("..") =>

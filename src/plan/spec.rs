@@ -8,6 +8,22 @@ use crate::model::exec::{Limits, TtySize};
 use crate::plan::rules::FailFast;
 use std::path::PathBuf;
 
+/// Variables of the environment that ganger sets for jobs: `env` cannot, and those of an outer
+/// run are not passed on. `GANGER_VAR_x` is one too, for each variable `x`.
+pub const MARKS: [&str; 8] = [
+    "GANGER_RUN",
+    "GANGER_JOB",
+    "GANGER_TASK",
+    "GANGER_ATTEMPT",
+    "GANGER_SLOT",
+    "GANGER_SOCKET",
+    "GANGER_SEED",
+    OUTER_JOBS,
+];
+
+/// The jobs of outer runs that this process hangs under, outermost first, `/` between them.
+pub const OUTER_JOBS: &str = "GANGER_OUTER_JOBS";
+
 /// Everything a run is made of, before its sources of inputs are read.
 #[derive(Clone, Debug)]
 pub struct Plan {

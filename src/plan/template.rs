@@ -385,6 +385,10 @@ pub fn unknown_name_hint<'a>(name: &Name, known: impl Iterator<Item = &'a str>) 
     let mut known: Vec<&str> = known.collect();
     known.sort_unstable();
     known.dedup();
+    let is_of_vars = name.field.is_some() && matches!(name.base.as_str(), "vars" | "var");
+    if is_of_vars && known.iter().any(|k| k.starts_with("vars.")) {
+        known.retain(|k| k.starts_with("vars."));
+    }
     match nearest(name, &known) {
         Some(near) => format!("Did you mean `{{{near}}}`? {keep}"),
         None if known.is_empty() => keep,
@@ -397,7 +401,11 @@ pub fn unknown_name_hint<'a>(name: &Name, known: impl Iterator<Item = &'a str>) 
 }
 
 fn nearest(name: &Name, known: &[&str]) -> Option<String> {
-    let wanted = name.to_string();
+    let wanted = match &name.field {
+        // `{var.x}` for `{vars.x}`, unless an input is called so.
+        Some(field) if name.base == "var" && !known.contains(&"var") => format!("vars.{field}"),
+        _ => name.to_string(),
+    };
     let whole = known.iter().map(|k| (strsim::damerau_levenshtein(&wanted, k), (*k).to_owned()));
     let with_field = known.iter().filter_map(|k| {
         let field = name.field.as_deref().filter(|_| !k.contains('.'))?;
@@ -409,7 +417,13 @@ fn nearest(name: &Name, known: &[&str]) -> Option<String> {
         (name.field.is_none() && last == name.base).then(|| (1, (*k).to_owned()))
     });
     let allowed = (wanted.len() / 3).max(1);
-    whole.chain(with_field).chain(by_last).filter(|(d, _)| *d <= allowed).min().map(|(_, k)| k)
+    let near = whole.chain(with_field).chain(by_last).filter(|(d, _)| *d <= allowed).min();
+    // `{vars.q}` for `{vars.quality}`, if only one begins so.
+    let begun = || {
+        let mut begun = known.iter().filter(|k| name.field.is_some() && k.starts_with(&wanted));
+        begun.next().filter(|_| begun.next().is_none()).map(|k| (*k).to_owned())
+    };
+    near.map(|(_, k)| k).or_else(begun)
 }
 
 /// Returns a part of a value that is a path: `name`, `stem`, `ext` or `dir`; `None` for any other

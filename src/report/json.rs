@@ -9,7 +9,7 @@ use crate::control::proto::ToClient;
 use crate::model::report::seconds;
 use crate::model::{
     AttemptId, Event, Exit, JobNo, Mono, Now, Outcome, PauseTarget, Requester, RunInfo, StopHow,
-    Usage, Wall, signal_name,
+    Text, Usage, Wall, signal_name,
 };
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
@@ -40,8 +40,8 @@ pub fn follow(link: &mut dyn Link, info: &RunInfo, streams: &Streams) -> Finish 
                 }
             };
             match message {
-                ToClient::Event { event } => {
-                    let line = lines.line(&event, clock::now());
+                ToClient::Event { event, inputs } => {
+                    let line = lines.line(&event, &inputs, clock::now());
                     failed_to_print |= attempt(&mut out, streams, |out| {
                         serde_json::to_writer(&mut *out, &line)?;
                         out.write_all(b"\n")
@@ -107,8 +107,8 @@ impl<'a> Lines<'a> {
         notices.iter().filter(|notice| self.noticed.insert((*notice).clone())).cloned().collect()
     }
 
-    /// Returns the line of an event that was received at `now`.
-    fn line(&mut self, event: &Event, now: Now) -> Value {
+    /// Returns the line of an event that was received at `now`, with the values of its job.
+    fn line(&mut self, event: &Event, inputs: &[(String, Text)], now: Now) -> Value {
         self.book.learn(event);
         let (name, at, fields) = self.fields(event, &now);
         let mut line = Map::new();
@@ -117,6 +117,14 @@ impl<'a> Lines<'a> {
         line.insert("run".into(), self.info.run.clone().into());
         if let Value::Object(fields) = fields {
             line.extend(fields);
+        }
+        let tells_inputs = matches!(
+            event,
+            Event::AttemptLaunched { .. } | Event::AttemptStarted { .. } | Event::JobEnded { .. }
+        );
+        if tells_inputs {
+            let pairs = inputs.iter().map(|(name, value)| (name.clone(), json!(value)));
+            line.insert("inputs".into(), Value::Object(pairs.collect()));
         }
         Value::Object(line)
     }
@@ -167,7 +175,7 @@ impl<'a> Lines<'a> {
                 ("attempt_stopping", None, self.of_attempt(*attempt, more))
             }
             Event::LeaderEnded { attempt, exit, usage, oom_killed, at } => {
-                let more = with(ended(Some(*exit), usage), json!({"oom_killed": oom_killed}));
+                let more = with(ended(*exit, usage), json!({"oom_killed": oom_killed}));
                 ("leader_ended", Some(*at), self.of_attempt(*attempt, more))
             }
             Event::AttemptQuiet { attempt, quiet, since } => {

@@ -2,7 +2,7 @@ use super::*;
 use crate::model::each::EachMap;
 use crate::model::exec::LimitMeans;
 use crate::model::{PoolIdx, ProcRef, RunOutcome, Slot, StopReason, TaskIdx};
-use crate::report::script::{Captured, Script, at};
+use crate::report::script::{Captured, Script, at, inputs_of};
 use std::collections::BTreeMap;
 
 const ATTEMPT: AttemptId = AttemptId { job: JobNo(2), n: 1 };
@@ -42,7 +42,13 @@ fn one_of_each() -> Vec<Event> {
             kill_at: Mono(7_000_000),
             by: Requester::Rule,
         },
-        Event::LeaderEnded { attempt: ATTEMPT, exit, usage, oom_killed: Some(false), at: at(2) },
+        Event::LeaderEnded {
+            attempt: ATTEMPT,
+            exit: Some(exit),
+            usage,
+            oom_killed: Some(false),
+            at: at(2),
+        },
         Event::AttemptEnded {
             attempt: ATTEMPT,
             task,
@@ -86,7 +92,7 @@ fn lines() -> BTreeMap<String, Value> {
     one_of_each()
         .iter()
         .map(|event| {
-            let line = lines.line(event, at(2));
+            let line = lines.line(event, &inputs_of(event), at(2));
             (line["event"].as_str().unwrap().to_owned(), line)
         })
         .collect()
@@ -111,6 +117,19 @@ fn every_line_has_its_name_time_and_run_first() {
         assert_eq!(line["run"], "brave-otter-x7k2");
         assert!(line["at"].as_str().unwrap().ends_with(".000000Z"), "{line}");
     }
+}
+
+#[test]
+fn a_job_without_inputs_says_that_it_has_none() {
+    let info = Script::new().info();
+    let event = Event::JobEnded {
+        job: JobNo(4),
+        task: TaskIdx(1),
+        outcome: Outcome::Lost,
+        attempts: 1,
+        at: at(2),
+    };
+    assert_eq!(Lines::new(&info).line(&event, &[], at(2))["inputs"], json!({}));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod script;
 pub use link::{ChannelLink, Gone, Link, SocketLink};
 pub use plain::{OutputMode, PlainOptions};
 pub use streams::Streams;
+pub use summary::line as summary_line;
 
 /// What a front end has to say when the run is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -7,11 +7,12 @@ use super::streams::Streams;
 use super::summary::{self, Details, Failure, Failures};
 use super::{FAILED_ITSELF, Finish, words};
 use crate::control::proto::ToClient;
+use crate::model::event::unread_words;
 use crate::model::harmless;
 use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
-    AttemptId, Counts, Event, Exit, JobNo, JobRef, Outcome, Requester, RunInfo, Snapshot, StopHow,
-    StopReason,
+    AttemptId, Counts, Event, Exit, Hangs, JobNo, JobRef, Outcome, Requester, RunInfo, Snapshot,
+    StopHow, StopReason,
 };
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -67,6 +68,7 @@ pub fn follow(
         counts: Counts::default(),
         wall: Duration::ZERO,
         last: HashMap::new(),
+        hangs: Hangs::default(),
         failures: Failures::default(),
         noticed: HashSet::new(),
         broken: None,
@@ -103,6 +105,8 @@ struct Plain<'a> {
     wall: Duration,
     /// Of jobs between the end of an attempt and their own.
     last: HashMap<JobNo, LastAttempt>,
+    /// Of jobs that have not ended.
+    hangs: Hangs,
     failures: Failures,
     noticed: HashSet<String>,
     /// Why standard output or standard error takes no more, once it does not.
@@ -115,7 +119,7 @@ impl Plain<'_> {
         loop {
             match talk.next(WAIT)? {
                 Some(ToClient::Snapshot { snapshot }) => self.take_snapshot(&snapshot),
-                Some(ToClient::Event { event }) => self.take_event(&mut talk, &event),
+                Some(ToClient::Event { event, .. }) => self.take_event(&mut talk, &event),
                 Some(ToClient::Bye { exit_code, trouble }) => {
                     return Ok(End { exit_code, trouble });
                 }
@@ -138,6 +142,7 @@ impl Plain<'_> {
 
     fn take_event(&mut self, talk: &mut Talk<'_>, event: &Event) {
         self.book.learn(event);
+        self.hangs.note(event);
         match event {
             Event::AttemptEnded { attempt, exit, usage, reason, error, .. } => {
                 let last = LastAttempt {
@@ -158,8 +163,11 @@ impl Plain<'_> {
                 self.end_job(talk, *job, *outcome, *attempts);
             }
             Event::InputsFailed { task, error } => {
-                let task = self.book.task(*task);
-                self.note(&format!("error: cannot read the inputs of task `{task}`: {error}"));
+                let words = unread_words(self.book.task(*task), error);
+                self.note(&format!("error: {words}"));
+                self.failures.unread.push(words.clone());
+                // It comes as a notice too, for those who look later.
+                self.noticed.insert(words);
             }
             Event::AttemptQuiet { attempt, quiet: true, .. } => self.note_quiet(*attempt),
             Event::RunStopping { how, by, why } => self.note_stopping(*how, by, why),
@@ -200,6 +208,8 @@ impl Plain<'_> {
 
     fn end_job(&mut self, talk: &mut Talk<'_>, job: JobNo, outcome: Outcome, attempts: u32) {
         let last = self.last.remove(&job);
+        let hung_for = self.hangs.quiet_for(job);
+        self.hangs.forget(job);
         let is_good = outcome.is_success();
         let is_bad = !is_good && !matches!(outcome, Outcome::Cancelled | Outcome::Skipped { .. });
         let printed = match self.options.output {
@@ -210,11 +220,14 @@ impl Plain<'_> {
         if let Some(last) = last.as_ref().filter(|_| printed) {
             self.print_output(talk, last);
         }
-        if is_bad {
+        // Whoever killed a hung job wants to find it again, although it is no failure.
+        if is_bad || (!is_good && hung_for.is_some()) {
             let details = self.failures.wants_details().then(|| details(talk, job, last.as_ref()));
+            let reason = last.as_ref().and_then(|last| last.reason);
             let exit = last.and_then(|last| last.exit);
             let label = self.book.label(job);
-            self.failures.add(job, Failure { label, outcome, exit, attempts, details });
+            let failure = Failure { label, outcome, exit, attempts, reason, hung_for, details };
+            self.failures.add(job, failure);
         } else {
             self.failures.forget(job);
         }
@@ -336,14 +349,8 @@ fn details(talk: &mut Talk<'_>, job: JobNo, last: Option<&LastAttempt>) -> Detai
         }
         _ => String::new(),
     };
-    let why = last.and_then(|last| {
-        let stopped = last.reason.filter(|reason| {
-            // The outcome says these already, or they are not why it ended.
-            !matches!(reason, StopReason::Timeout | StopReason::Leftovers)
-        });
-        let error = last.error.as_deref().map(|e| harmless::harmless_line(e.as_bytes(), 500));
-        error.or_else(|| stopped.map(|reason| reason.words().to_owned()))
-    });
+    let error = last.and_then(|last| last.error.as_deref());
+    let error = error.map(|e| harmless::harmless_line(e.as_bytes(), 500));
     let mut last_lines = Vec::new();
     if let Some(last) = last {
         let streams = [(Stream::Stderr, last.stderr_bytes), (Stream::Stdout, last.stdout_bytes)];
@@ -357,7 +364,7 @@ fn details(talk: &mut Talk<'_>, job: JobNo, last: Option<&LastAttempt>) -> Detai
             }
         }
     }
-    Details { inputs, why, last_lines }
+    Details { inputs, error, last_lines }
 }
 
 /// Where one stream of one attempt is printed, with or without tags.

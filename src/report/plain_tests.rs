@@ -125,8 +125,10 @@ fn of_a_retried_job_only_the_last_attempt_counts() {
 #[test]
 fn warnings_are_said_once() {
     let mut script = Script::new();
+    script.event(Event::InputsFailed { task: TaskIdx(1), error: "no such file".into() });
+    let notices = vec!["no cgroup".into(), "task `b` has no jobs: no such file".into()];
     for _ in 0..2 {
-        script.snapshot(Snapshot { notices: vec!["no cgroup".into()], ..Snapshot::default() });
+        script.snapshot(Snapshot { notices: notices.clone(), ..Snapshot::default() });
     }
     let quiet = Event::AttemptQuiet {
         attempt: AttemptId { job: JobNo(4), n: 1 },
@@ -134,7 +136,6 @@ fn warnings_are_said_once() {
         since: Mono(0),
     };
     script.event(quiet);
-    script.event(Event::InputsFailed { task: TaskIdx(1), error: "no such file".into() });
     script.event(Event::RunStopping {
         how: StopHow::Drain,
         by: Requester::Signal { signal: 2 },
@@ -145,9 +146,38 @@ fn warnings_are_said_once() {
     let err = captured.err_text();
     assert_eq!(err.matches("warning: no cgroup\n").count(), 1, "{err}");
     assert!(err.contains("warning: b:1 (:4) is quiet"), "{err}");
-    assert!(err.contains("error: cannot read the inputs of task `b`: no such file\n"), "{err}");
+    assert!(err.starts_with("error: task `b` has no jobs: no such file\n"), "{err}");
+    assert_eq!(err.matches("has no jobs").count(), 2, "at once and in the summary: {err}");
+    assert!(err.contains("\nfailed:\n  task `b` has no jobs: no such file\n"), "{err}");
+    assert!(err.contains("0 jobs; inputs of 1 task could not be read; "), "{err}");
     assert!(err.contains("draining: SIGINT; running jobs end first, Ctrl-C again"), "{err}");
     assert_eq!(exit_code, 130);
+}
+
+#[test]
+fn the_summary_says_that_a_job_had_been_hung() {
+    let mut script = Script::new();
+    for (job, outcome, reason) in [
+        (1, Outcome::Cancelled, Some(StopReason::Kill)),
+        (2, Outcome::TimedOut, Some(StopReason::Quiet)),
+        (3, Outcome::TimedOut, Some(StopReason::Timeout)),
+        (4, Outcome::Succeeded, None),
+    ] {
+        let attempt = AttemptId { job: JobNo(job), n: 1 };
+        script.event(Event::AttemptQuiet { attempt, quiet: true, since: at(1).mono });
+        script.stopped_job(job, outcome, reason, at(43));
+    }
+    script.bye(1, None);
+    let (captured, _) = play(script, OutputMode::Nothing);
+    let expected = "
+failed:
+  a:2 (:2)  [input-2]  timed out (SIGTERM): hung: no CPU, no output, no I/O for 42.0s
+  a:3 (:3)  [input-3]  timed out (SIGTERM): was hung: quiet for 42.0s
+
+cancelled while hung:
+  a:1 (:1)  [input-1]  cancelled (SIGTERM): killed by hand, was hung: quiet for 42.0s
+  `ganger logs";
+    assert!(captured.err_text().contains(expected), "{}", captured.err_text());
 }
 
 #[test]

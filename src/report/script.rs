@@ -6,7 +6,7 @@ use crate::control::proto::{ToClient, ToServer};
 use crate::model::query::{JobDetail, JobRow, OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
     AttemptId, Event, Exit, JobNo, JobPlace, JobRef, Mono, Now, Outcome, RunInfo, Snapshot,
-    TaskIdx, TaskInfo, Text, Usage, Wall,
+    StopReason, TaskIdx, TaskInfo, Text, Usage, Wall,
 };
 use std::collections::{HashMap, VecDeque};
 use std::fs::{self, File};
@@ -20,6 +20,16 @@ pub(super) struct Script {
     outputs: HashMap<(JobNo, bool), PathBuf>,
     /// Replies name no file.
     pub(super) hide_paths: bool,
+}
+
+/// What the supervisor sends with an event.
+pub(super) fn inputs_of(event: &Event) -> Vec<(String, Text)> {
+    match event {
+        Event::AttemptLaunched { .. } | Event::AttemptStarted { .. } | Event::JobEnded { .. } => {
+            vec![("picture".into(), Text::from("cat.png")), ("raw".into(), Text(vec![0xff]))]
+        }
+        _ => Vec::new(),
+    }
 }
 
 impl Script {
@@ -51,7 +61,8 @@ impl Script {
     }
 
     pub(super) fn event(&mut self, event: Event) {
-        self.messages.push_back(ToClient::Event { event: Box::new(event) });
+        let inputs = inputs_of(&event);
+        self.messages.push_back(ToClient::Event { event: Box::new(event), inputs });
     }
 
     pub(super) fn snapshot(&mut self, snapshot: Snapshot) {
@@ -102,6 +113,30 @@ impl Script {
             error: None,
             at: at(1),
         });
+    }
+
+    /// The end of a silent job that TERM ended, at this moment.
+    pub(super) fn stopped_job(
+        &mut self,
+        job: u32,
+        outcome: Outcome,
+        reason: Option<StopReason>,
+        at: Now,
+    ) {
+        let task = TaskIdx(u32::from(job == 4));
+        self.event(Event::AttemptEnded {
+            attempt: AttemptId { job: JobNo(job), n: 1 },
+            task,
+            outcome,
+            exit: Some(Exit::Signal(15)),
+            usage: Usage { stdout_bytes: Some(0), stderr_bytes: Some(0), ..Usage::default() },
+            swept: 0,
+            oom_killed: None,
+            reason,
+            error: None,
+            at,
+        });
+        self.event(Event::JobEnded { job: JobNo(job), task, outcome, attempts: 1, at });
     }
 
     /// The output of a job was not kept but sent to a file of the user.
@@ -166,21 +201,8 @@ pub(super) fn at(s: u64) -> Now {
 }
 
 fn detail(job: JobNo) -> JobDetail {
-    JobDetail {
-        row: JobRow {
-            job,
-            label: String::new(),
-            inputs: format!("input-{}", job.0),
-            state: "ended".into(),
-            attempts: 1,
-            wall_ms: None,
-        },
-        command: Vec::new(),
-        workdir: Text::default(),
-        inputs: Vec::new(),
-        started_at: None,
-        why: Vec::new(),
-    }
+    let row = JobRow::bare(job, TaskIdx(0), 1, String::new());
+    JobDetail::bare(JobRow { inputs: format!("input-{}", job.0), ..row })
 }
 
 /// Streams into files, and how to read them back.

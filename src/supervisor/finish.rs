@@ -14,12 +14,18 @@ impl Supervisor {
     /// Takes in that the run has ended: writes the report and says so in the run's folder.
     pub(super) fn ended(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
         self.exit_code = Some(exit_code);
-        let counts = *self.engine.state().counts();
-        let ended = EndedInfo { exit_code, outcome, ended_at: at.wall, counts };
+        // The report first: the record tells with which exit code all of it ended.
+        self.write_report(outcome, exit_code, at);
+        let ended = EndedInfo {
+            exit_code: self.exit_code.unwrap_or(exit_code),
+            outcome,
+            ended_at: at.wall,
+            counts: *self.engine.state().counts(),
+            trouble: self.trouble.clone(),
+        };
         if let Err(e) = self.folder.finish(ended) {
             self.publisher.notice(e.to_string());
         }
-        self.write_report(outcome, exit_code, at);
         // Everybody sees the end before the goodbye.
         if self.clients.want_snapshots() {
             self.publish();
@@ -100,17 +106,21 @@ impl Supervisor {
             ..row
         };
         let Some(record) = record else { return row };
-        let ran = record.exit.is_some();
-        let row = row.with_exit(record.exit);
-        let row = if ran { row.with_usage(&record.usage) } else { row };
+        let last = &record.last;
+        let row = row.with_exit(last.exit).with_hang(self.ledger.hangs.quiet_for(job));
+        // What a job used whose last attempt had no process is not what its attempts before used.
+        let row = match record.usage().filter(|_| last.exit.is_some()) {
+            Some(usage) => row.with_usage(&usage),
+            None => row,
+        };
         JobReport {
             attempts: record.attempts,
-            started_at: record.started_at,
-            wall_s: record.wall().or(Some(Duration::ZERO)).filter(|_| record.started_at.is_some()),
-            swept_processes: record.swept,
-            oom_killed: record.oom_killed,
-            reason: record.reason,
-            error: record.error.as_deref().map(str::to_owned),
+            started_at: Some(record.started_at()),
+            wall_s: record.wall().or(Some(Duration::ZERO)),
+            swept_processes: record.swept(),
+            oom_killed: last.oom_killed,
+            reason: last.reason,
+            error: self.ledger.error(job).map(str::to_owned),
             ..row
         }
     }

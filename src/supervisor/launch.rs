@@ -2,11 +2,12 @@
 
 use super::prepare::Prepared;
 use crate::inputs::read_env_file;
+use crate::model::query::{EnvFrom, EnvVar};
 use crate::model::report::CommandText;
 use crate::model::{AttemptId, LaunchOrder, Slot, Stdin, Stdout, TaskIdx, Text};
 use crate::plan::TaskSpec;
 use crate::plan::inputs::InputSet;
-use crate::plan::spec::{Run, StdinSpec, Threads};
+use crate::plan::spec::{MARKS, OUTER_JOBS, Run, StdinSpec, Threads};
 use crate::plan::template::{Name, RenderError, Template};
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -18,20 +19,8 @@ use std::sync::Arc;
 /// Name and value of environment variables.
 pub type Variables = Vec<(Vec<u8>, Vec<u8>)>;
 
-/// Variables that ganger sets for every job. `env` of a task file cannot override them.
-const MARKS: [&str; 8] = [
-    "GANGER_RUN",
-    "GANGER_JOB",
-    "GANGER_TASK",
-    "GANGER_ATTEMPT",
-    "GANGER_SLOT",
-    "GANGER_SOCKET",
-    "GANGER_SEED",
-    OUTER_JOBS,
-];
-
-/// The jobs of outer runs that this process hangs under, outermost first, `/` between them.
-pub const OUTER_JOBS: &str = "GANGER_OUTER_JOBS";
+/// Variables to be shown, and the files that some of them come from.
+pub type ShownEnv = (Vec<EnvVar>, Vec<Text>);
 
 /// Variables that tell numeric libraries how many threads to start.
 const THREAD_VARIABLES: [&str; 5] = [
@@ -116,8 +105,7 @@ impl Launcher {
             job_env.extend(self.env_file(&at(file)?)?);
         }
         fill.env(task, &mut job_env)?;
-        job_env.extend(self.run_marks.iter().cloned());
-        fill.marks(task, &mut job_env);
+        self.marks(&fill, task, &mut job_env);
         Ok(LaunchOrder {
             attempt: place.attempt,
             slot_key: (u64::from(place.slot.pool.0) << 32) | u64::from(place.slot.n),
@@ -141,6 +129,48 @@ impl Launcher {
             keep_leftovers: task.keep_leftovers,
             workdir,
         })
+    }
+
+    fn marks(&self, fill: &Fill<'_>, task: &TaskSpec, env: &mut Variables) {
+        env.extend(self.run_marks.iter().cloned());
+        fill.marks(task, env);
+    }
+
+    /// Returns what a job's environment has besides the inherited one, to be shown: of files
+    /// only the names, and only of those that some attempt has read; and all the files.
+    ///
+    /// # Errors
+    /// In words, when a value holds a NUL byte.
+    pub fn shown_env(&self, place: Place, inputs: &InputSet) -> Result<ShownEnv, String> {
+        let task = &self.prepared.plan.tasks[place.task.0 as usize];
+        let fill = Fill { prepared: &self.prepared, inputs, place };
+        let workdir = fill.workdir(task)?;
+        let mut shown = Vec::new();
+        let mut files = Vec::new();
+        for file in &task.env_file {
+            let path = fill.path(&workdir, file)?;
+            if let Some(Ok(pairs)) = self.env_files.get(&path) {
+                shown.extend(pairs.iter().map(|(name, _)| EnvVar {
+                    name: Text(name.clone()),
+                    value: None,
+                    from: EnvFrom::EnvFile,
+                }));
+            }
+            files.push(Text(path.into_os_string().into_vec()));
+        }
+        let (mut of_task, mut of_ganger) = (Vec::new(), Vec::new());
+        fill.env(task, &mut of_task)?;
+        self.marks(&fill, task, &mut of_ganger);
+        for (from, pairs) in [(EnvFrom::Task, of_task), (EnvFrom::Ganger, of_ganger)] {
+            let var = |(name, value)| EnvVar { name: Text(name), value: Some(Text(value)), from };
+            shown.extend(pairs.into_iter().map(var));
+        }
+        Ok((shown, files))
+    }
+
+    /// How many variables every job inherits.
+    pub fn n_inherited(&self) -> u32 {
+        u32::try_from(self.inherited.len()).unwrap_or(u32::MAX)
     }
 
     /// What a file of NAME=VALUE lines says; read once per run.

@@ -21,12 +21,12 @@ use crate::control::server::{self, Clients, FromClient, IN_PROCESS};
 use crate::engine::{Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
-use crate::model::query::Reply;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, PauseTarget, Requester, RunInfo, Sample, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, WatchList, core_infos};
+use answer::Scans;
 use launch::Launcher;
 use ledger::Ledger;
 use prepare::{Expanded, Prepared};
@@ -127,6 +127,7 @@ struct Supervisor {
     clients: Clients,
     ledger: Ledger,
     publisher: Publisher,
+    scans: Scans,
     info: Arc<RunInfo>,
     queue: mpsc::Sender<Message>,
     owner: Owner,
@@ -162,11 +163,12 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     let (queue, mut messages) = mpsc::channel(QUEUE);
     let mark = mark(&setup.folder.id);
     let info = Arc::new(info(&setup));
-    setup.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let listening = server::listen(&setup.folder.socket)
         .map_err(SuperviseError::io(format!("open `{}`", setup.folder.socket.display())))?;
     watch_signals(&queue)?;
     let (mut supervisor, probe, from, ready) = start(setup, &mark, &info, &queue)?;
+    // Not earlier: a run that could not be set up has nothing that anybody should look after.
+    supervisor.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
     let (to_clients, mut from_clients) = mpsc::channel(BATCH);
     let serving = server::serve(&listening, Arc::clone(&info), to_clients);
     let forwarding = async {
@@ -255,6 +257,7 @@ fn start(
         clients,
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        scans: Scans::default(),
         info: Arc::clone(info),
         queue: queue.clone(),
         owner,
@@ -359,8 +362,11 @@ impl Supervisor {
                     }
                 }
                 () = due => {}
+                // Lets those who read and write sockets have their turn between two slices.
+                () = tokio::task::yield_now(), if !self.scans.is_empty() => {}
             }
             self.look_at_the_clock();
+            self.scan_on();
         }
     }
 
@@ -419,6 +425,7 @@ impl Supervisor {
             Message::Client(from) => self.client(from),
             Message::Front(message) => self.said(IN_PROCESS, message),
             Message::FrontGone => {
+                self.scans.leave(IN_PROCESS);
                 self.clients.leave(IN_PROCESS);
                 self.lose_owner();
             }
@@ -447,7 +454,8 @@ impl Supervisor {
             self.publisher.note(event, &self.engine);
             self.follow(event);
         }
-        self.clients.push_events(&step.events);
+        let (engine, inputs) = (&self.engine, &self.inputs);
+        self.clients.push_events(&step.events, |event| publish::inputs_of(event, engine, inputs));
         for effect in step.effects {
             self.effect(effect);
         }
@@ -464,8 +472,8 @@ impl Supervisor {
             self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
         }
         for expanded in all {
-            let input = prepare::input_for(&self.prepared, &expanded, &self.inputs);
-            for warning in expanded.warnings {
+            let (input, links) = prepare::input_for(&self.prepared, &expanded, &self.inputs);
+            for warning in expanded.warnings.into_iter().chain(links) {
                 self.publisher.notice(warning);
             }
             self.input(input);
@@ -494,6 +502,18 @@ impl Supervisor {
             return;
         }
         self.stop(Requester::Signal { signal: number }, how);
+    }
+
+    /// The screen leaves because of a signal, which decides how the run ends.
+    fn screen_signalled(&mut self, number: i32) {
+        // A terminal that goes away asks nobody twice: a stop that is under way keeps its grace.
+        if number != libc::SIGHUP || !self.is_stopping() {
+            self.signalled(number);
+        }
+    }
+
+    fn is_stopping(&self) -> bool {
+        self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop)
     }
 
     /// Ctrl-Z: the jobs stand still with ganger, and their clocks too, until it goes on.
@@ -527,6 +547,7 @@ impl Supervisor {
                 self.clients.join(client, role, lines);
             }
             FromClient::Left { client } => {
+                self.scans.leave(client);
                 if self.clients.leave(client) == Some(Role::Owner) {
                     self.lose_owner();
                 }
@@ -539,9 +560,7 @@ impl Supervisor {
     fn lose_owner(&mut self) {
         self.owner = Owner::Gone;
         // Asking twice would be a kill: a stop that is under way keeps its grace.
-        let is_stopping =
-            self.engine.state().ending().is_some_and(|ending| ending.how >= StopHow::Stop);
-        if !is_stopping {
+        if !self.is_stopping() {
             self.stop(Requester::Ganger, StopHow::Stop);
         }
     }
@@ -550,7 +569,9 @@ impl Supervisor {
         match message {
             ToServer::Hello { .. } => {}
             ToServer::Subscribe { snapshots, events } => {
-                self.clients.subscribe(client, snapshots, events);
+                if self.clients.subscribe(client, snapshots, events) {
+                    self.catch_up(client);
+                }
                 self.publisher.changed();
             }
             ToServer::Command { id, command } => {
@@ -564,10 +585,11 @@ impl Supervisor {
                 };
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
-            ToServer::Query { id, query } => {
-                let reply = self.answer(&query).unwrap_or_else(|error| Reply::Refused { error });
-                self.clients.send(client, &ToClient::Reply { id, reply: Box::new(reply) });
+            ToServer::Query { id, query } => self.answer_to(client, id, &query),
+            ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
+                self.screen_signalled(signal);
             }
+            ToServer::Signalled { .. } => {}
         }
     }
 }

@@ -76,7 +76,7 @@ pub fn prepare(
         Some(Ok(count)) => Some(count),
         Some(Err(why)) => {
             return Err(PrepareError::Invalid(format!(
-                "error: `-j {}`: {why}",
+                "error: `-j {}`: {why}\nhint: Write a number, `50%` of the CPUs, `cores-1` or `auto`.",
                 request.jobs.as_deref().unwrap_or_default()
             )));
         }
@@ -148,21 +148,21 @@ fn read_inputs(
     InputSet::new(foreach, tables)
 }
 
-/// Turns the inputs of a task into what the engine is told. `known` has the inputs of the
-/// tasks that it needs.
+/// Turns the inputs of a task into what the engine is told, and warnings about its links.
+/// `known` has the inputs of the tasks that it needs.
 pub fn input_for(
     prepared: &Prepared,
     expanded: &Expanded,
     known: &[Option<Arc<InputSet>>],
-) -> Input {
+) -> (Input, Vec<String>) {
     let task = expanded.task;
     let inputs = match &expanded.inputs {
-        Err(error) => return Input::InputsFailed { task, error: error.clone() },
+        Err(error) => return (Input::InputsFailed { task, error: error.clone() }, Vec::new()),
         Ok(inputs) => inputs,
     };
     match each_maps(prepared, task, inputs, known) {
-        Ok(each) => Input::JobsAdded { task, count: inputs.len(), each },
-        Err(error) => Input::InputsFailed { task, error },
+        Ok((each, warnings)) => (Input::JobsAdded { task, count: inputs.len(), each }, warnings),
+        Err(error) => (Input::InputsFailed { task, error }, Vec::new()),
     }
 }
 
@@ -171,18 +171,22 @@ fn each_maps(
     task: TaskIdx,
     inputs: &InputSet,
     known: &[Option<Arc<InputSet>>],
-) -> Result<Vec<EachMap>, String> {
+) -> Result<(Vec<EachMap>, Vec<String>), String> {
     let rules = &prepared.schedule.tasks[task.0 as usize];
-    let mut maps = Vec::new();
+    let (mut maps, mut warnings) = (Vec::new(), Vec::new());
     for need in rules.needs.iter().filter(|need| need.each) {
         let up_name = &prepared.schedule.tasks[need.task.0 as usize].name;
         let Some(up) = &known[need.task.0 as usize] else {
             return Err(format!("the inputs of `{up_name}`, which it needs, are not there"));
         };
-        let map = each_map(up, inputs).map_err(|why| format!("needs `{up_name}`: {why}"))?;
-        maps.push(map);
+        let found = each_map(up, inputs).map_err(|why| format!("needs `{up_name}`: {why}"))?;
+        maps.push(found.map);
+        warnings.extend(found.warning.map(|why| {
+            let name = &rules.name;
+            format!("task `{name}` needs `{up_name}` job by job, and {why}")
+        }));
     }
-    Ok(maps)
+    Ok((maps, warnings))
 }
 
 /// Tasks whose inputs are read at start, in the order in which they must be read: file order.

@@ -3,13 +3,15 @@
 
 use super::answer::tail_line;
 use super::prepare::Prepared;
+use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
+use crate::model::event::unread_words;
 use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Counts, Event, FailureView, JobNo, Mono, Now, Outcome, PoolIdx, PoolView, RunState,
-    Sample, Slot, Snapshot, TaskIdx, TaskView, WorkerState, WorkerView, signal_name,
+    Sample, Slot, Snapshot, TaskIdx, TaskView, Text, WorkerState, WorkerView, signal_name,
 };
 use crate::plan::inputs::InputSet;
 use std::collections::{HashMap, VecDeque};
@@ -98,7 +100,7 @@ impl Publisher {
             Event::JobRetrying { job, .. } => self.failures.retain(|f| f.job != *job),
             Event::InputsFailed { task, error } => {
                 let name = &self.prepared.schedule.tasks[task.0 as usize].name;
-                self.notice(format!("task `{name}` has no jobs: {error}"));
+                self.notice(unread_words(name, error));
             }
             Event::Scaled { pool, .. } => {
                 self.scaled.insert(*pool, "set by hand".to_owned());
@@ -252,7 +254,8 @@ impl Publisher {
     }
 }
 
-fn worker_state(a: &Attempt) -> WorkerState {
+/// What the worker of a running attempt does.
+pub fn worker_state(a: &Attempt) -> WorkerState {
     if a.stopping().is_some() {
         WorkerState::Stopping
     } else if a.is_frozen() {
@@ -274,6 +277,38 @@ fn task_view(state: &State, task: TaskIdx) -> TaskView {
 /// The inputs of a job in short.
 pub fn short(inputs: &[Option<Arc<InputSet>>], task: TaskIdx, index: u32) -> String {
     inputs[task.0 as usize].as_ref().map_or_else(String::new, |set| set.short(index))
+}
+
+/// The values of a job, for events that begin an attempt or end a job: whoever reads events
+/// alone must learn what they are about.
+pub fn inputs_of(event: &Event, engine: &Engine, inputs: &[Option<Arc<InputSet>>]) -> Inputs {
+    let job = match event {
+        Event::AttemptLaunched { attempt, .. } | Event::AttemptStarted { attempt, .. } => {
+            attempt.job
+        }
+        Event::JobEnded { job, .. } => *job,
+        _ => return Inputs::new(),
+    };
+    let Some((task, index)) = engine.state().task_of(job) else { return Inputs::new() };
+    let set = inputs.get(task.0 as usize).and_then(Option::as_deref);
+    let pairs = set.map(|set| set.vars(index)).unwrap_or_default();
+    pairs.into_iter().map(|(name, value)| (name, Text(value.into_owned()))).collect()
+}
+
+/// What somebody who starts to read events now must know to name jobs.
+pub fn events_so_far(state: &State) -> Vec<Event> {
+    let Some(at) = state.started() else { return Vec::new() };
+    let mut events = vec![Event::RunStarted { at }];
+    for i in 0..state.schedule().tasks.len() {
+        let task = TaskIdx(u32::try_from(i).unwrap_or(u32::MAX));
+        let count = state.task_counts(task).total;
+        if let Some(error) = state.inputs_error(task) {
+            events.push(Event::InputsFailed { task, error: error.to_owned() });
+        } else if let (Some(first), false) = (state.job_of(task, 0), state.task_unread(task)) {
+            events.push(Event::JobsAdded { task, first, count });
+        }
+    }
+    events
 }
 
 fn millis(d: std::time::Duration) -> u64 {

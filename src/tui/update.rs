@@ -102,7 +102,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
 
 fn end_by_signal(model: &mut Model, signal: i32, actions: &mut Vec<Action>) {
     if !model.has_ended() {
-        acts::send(model, Command::Stop { how: StopHow::Stop }, String::new(), actions);
+        actions.push(Action::Send(ToServer::Signalled { signal }));
     }
     actions.push(Action::Leave(Ended::Signal { signal, exit_code: 128 + signal }));
 }

@@ -2,6 +2,10 @@
 //!
 //! A run prints its events as JSON lines, which the tests wait for: no sleeping.
 
+use ganger::control::client::connect;
+use ganger::control::proto::{Role, ToClient, ToServer};
+use ganger::model::limits::KEPT_RUNS;
+use ganger::model::{Event, JobNo, TaskIdx};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
@@ -10,12 +14,12 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
 
 /// A home of its own for runs, and a folder for files of jobs.
-struct Home {
+pub(crate) struct Home {
     dir: tempfile::TempDir,
 }
 
 impl Home {
-    fn new() -> Home {
+    pub(crate) fn new() -> Home {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("runtime")).unwrap();
         Home { dir }
@@ -25,7 +29,7 @@ impl Home {
         self.dir.path().join(name)
     }
 
-    fn file(&self, name: &str, text: &str) -> PathBuf {
+    pub(crate) fn file(&self, name: &str, text: &str) -> PathBuf {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
@@ -48,18 +52,18 @@ impl Home {
     }
 
     /// Runs a verb that must succeed; returns what it printed.
-    fn ok(&self, words: &[&str]) -> String {
+    pub(crate) fn ok(&self, words: &[&str]) -> String {
         let output = self.output(words);
         assert!(output.status.success(), "ganger {words:?}: {output:?}");
         String::from_utf8(output.stdout).unwrap()
     }
 
-    fn json(&self, words: &[&str]) -> Value {
+    pub(crate) fn json(&self, words: &[&str]) -> Value {
         serde_json::from_str(&self.ok(words)).unwrap()
     }
 
     /// Runs a verb that must fail with this code; returns what it said.
-    fn fails(&self, code: i32, words: &[&str]) -> String {
+    pub(crate) fn fails(&self, code: i32, words: &[&str]) -> String {
         let output = self.output(words);
         assert_eq!(output.status.code(), Some(code), "ganger {words:?}: {output:?}");
         let text = String::from_utf8(output.stderr).unwrap();
@@ -67,7 +71,7 @@ impl Home {
         text
     }
 
-    fn start(&self, text: &str, more: &[&str]) -> Live {
+    pub(crate) fn start(&self, text: &str, more: &[&str]) -> Live {
         let file = self.file("tasks.yaml", text);
         let mut words = vec!["run", file.to_str().unwrap(), "--json"];
         words.extend(more);
@@ -79,7 +83,7 @@ impl Home {
 }
 
 /// A run that is under way.
-struct Live {
+pub(crate) struct Live {
     child: Child,
     events: BufReader<ChildStdout>,
 }
@@ -97,7 +101,7 @@ impl Drop for Live {
 
 impl Live {
     /// Reads events up to one that fits.
-    fn wait_for(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&mut self, name: &str, fits: impl Fn(&Value) -> bool) -> Value {
         let mut line = String::new();
         loop {
             line.clear();
@@ -110,7 +114,7 @@ impl Live {
         }
     }
 
-    fn started(&mut self, job: u32) -> Value {
+    pub(crate) fn started(&mut self, job: u32) -> Value {
         self.wait_for("attempt_started", |event| event["job"] == job)
     }
 
@@ -121,7 +125,7 @@ impl Live {
     }
 
     /// Waits for the end; returns the exit code.
-    fn end(mut self) -> i32 {
+    pub(crate) fn end(mut self) -> i32 {
         let mut rest = String::new();
         self.events.read_to_string(&mut rest).unwrap();
         let status = self.child.wait().unwrap();
@@ -191,19 +195,63 @@ fn a_live_run_is_listed_shown_scaled_and_ends_well() {
 }
 
 #[test]
+fn events_tell_what_a_job_is_about() {
+    let home = Home::new();
+    let mut run = home.start(WAITING, &[]);
+    let launched = run.wait_for("attempt_launched", |event| event["job"] == 2);
+    assert_eq!(launched["inputs"], serde_json::json!({"n": "2"}));
+    assert_eq!(run.started(2)["inputs"], serde_json::json!({"n": "2"}));
+    home.ok(&["kill", "a:4"]);
+    let ended = run.wait_for("job_ended", |_| true);
+    assert_eq!((&ended["label"], &ended["inputs"]["n"]), (&"a:4".into(), &"4".into()));
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
+fn who_asks_for_events_late_learns_first_which_jobs_there_are() {
+    let home = Home::new();
+    let mut run = home.start(WAITING, &[]);
+    let id = run.started(2)["run"].as_str().unwrap().to_owned();
+    let socket = home.path("runtime/ganger").join(format!("{id}.sock"));
+    let (mut sender, mut receiver, _) = connect(&socket, Role::Guest { pid: 1 }).unwrap();
+    let mut subscribe = |events| {
+        sender.send(&ToServer::Subscribe { snapshots: false, events }).unwrap();
+    };
+    subscribe(true);
+    // Asking again changes nothing, and tells nothing again.
+    subscribe(true);
+    let mut next = || loop {
+        if let ToClient::Event { event, inputs } = receiver.receive().unwrap() {
+            return (*event, inputs);
+        }
+    };
+    assert!(matches!(next().0, Event::RunStarted { .. }));
+    let added =
+        |task, first, count| Event::JobsAdded { task: TaskIdx(task), first: JobNo(first), count };
+    assert_eq!([next().0, next().0], [added(0, 1, 4), added(1, 5, 1)]);
+    home.ok(&["kill", "a:4"]);
+    let (ended, inputs) = next();
+    assert!(matches!(ended, Event::JobEnded { job: JobNo(4), .. }), "{ended:?}");
+    assert_eq!(inputs, [("n".to_owned(), "4".to_owned().into())]);
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
 fn jobs_are_paused_and_go_on() {
     let home = Home::new();
     let mut run = home.start(WAITING, &[]);
     let pid = run.started(1)["pid"].as_i64().unwrap();
     home.ok(&["pause", ":1"]);
     run.wait_for("paused", |event| event["target"] == "job" && event["label"] == "a:1");
-    wait_until(|| process_state(pid) == Some('T'));
+    wait_until(|| stands_still(pid));
     home.ok(&["pause"]);
     run.wait_for("paused", |event| event["target"] == "run");
     assert_eq!(home.json(&["ls", "--json"])[0]["state"], "paused");
     home.ok(&["continue"]);
     home.ok(&["continue", "a:1"]);
-    wait_until(|| process_state(pid) != Some('T'));
+    wait_until(|| !stands_still(pid));
     home.ok(&["pause", "--pool", "io"]);
     home.ok(&["continue", "--pool", "io"]);
     go(&home);
@@ -230,7 +278,6 @@ fn a_job_is_killed_explained_and_retried() {
     let ended = run.wait_for("attempt_ended", |event| event["job"] == 1);
     assert_eq!(ended["signal"], "SIGTERM");
     assert_eq!(ended["reason"], "kill");
-    run.started(3);
     home.ok(&["retry", "1"]);
     go(&home);
     let again = run.wait_for("attempt_started", |event| event["job"] == 1);
@@ -238,6 +285,29 @@ fn a_job_is_killed_explained_and_retried() {
     let ended = run.wait_for("job_ended", |event| event["job"] == 1);
     assert_eq!(ended["outcome"], "succeeded");
     assert_eq!(run.end(), 1, "job 2 was killed");
+}
+
+#[test]
+fn a_hung_job_that_a_person_killed_is_reported_as_hung() {
+    let home = Home::new();
+    let tasks = "tasks:
+  - {name: hung, quiet: {after: 1s}, run: exec sleep 1000}
+  - {name: busy, needs: [{task: hung, when: always}], run: echo}
+";
+    let mut run = home.start(tasks, &["--report", "report.json"]);
+    run.wait_for("attempt_quiet", |event| event["quiet"] == true);
+    home.ok(&["kill", "hung:1"]);
+    assert_eq!(run.end(), 1);
+    let report: Value =
+        serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();
+    let [hung, busy] = report["jobs"].as_array().unwrap().as_slice() else {
+        panic!("two jobs: {report}")
+    };
+    assert_eq!((&hung["outcome"], &hung["hung"]), (&"cancelled".into(), &true.into()));
+    assert_eq!((&hung["reason"], &hung["signal"]), (&"kill".into(), &"SIGTERM".into()));
+    let quiet_s = hung["quiet_s"].as_f64().unwrap();
+    assert!((1.0..=hung["wall_s"].as_f64().unwrap()).contains(&quiet_s), "{quiet_s}");
+    assert_eq!((&busy["hung"], &busy["quiet_s"]), (&false.into(), &Value::Null));
 }
 
 #[test]
@@ -262,6 +332,44 @@ fn logs_follow_a_job_to_its_end() {
     assert!(followed.status.success());
     assert_eq!(followed.stderr, b"done 1\n");
     assert_eq!(run.end(), 0);
+}
+
+#[test]
+fn logs_do_not_wait_for_a_job_that_will_never_start() {
+    let home = Home::new();
+    let mut run = home.start(
+        "
+workers: 2
+pools: {one: 1}
+tasks:
+  - {name: hold, run: 'until test -e go; do sleep 0.05; done'}
+  - {name: bad, run: 'until test -e fail; do sleep 0.05; done; exit 1'}
+  - {name: after, needs: [bad], foreach: {n: {range: 1..3}}, run: echo never}
+  - {name: later, needs: [hold], run: echo never}
+",
+        &[],
+    );
+    run.started(2);
+    let mut follow =
+        home.command(&["logs", "-f", "after:2"]).stderr(Stdio::piped()).spawn().unwrap();
+    // With the thread that reads what the supervisor says it is waiting.
+    let tasks = Path::new("/proc").join(follow.id().to_string()).join("task");
+    wait_until(|| fs::read_dir(&tasks).is_ok_and(|tasks| tasks.count() == 2));
+    assert!(follow.try_wait().unwrap().is_none(), "the job may still start");
+    home.file("fail", "");
+    run.wait_for("rest_ended", |event| event["task"] == "after");
+    let mut said = String::new();
+    follow.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!(follow.wait().unwrap().code(), Some(2), "{said}");
+    assert!(said.contains("was skipped, since `bad` did not end as needed"), "{said}");
+
+    let said = home.fails(2, &["logs", "-f", "after:1"]);
+    assert!(said.contains("it has no output") && said.contains("ganger why :3"), "{said}");
+    home.ok(&["kill", "later:1"]);
+    let said = home.fails(2, &["logs", "-f", "later:1"]);
+    assert!(said.contains("ended before it started (cancelled)"), "{said}");
+    go(&home);
+    assert_eq!(run.end(), 1);
 }
 
 #[test]
@@ -294,6 +402,43 @@ fn a_run_is_drained_from_outside() {
 }
 
 #[test]
+fn what_a_drain_leaves_running_may_end_well_or_be_cut_short_by_hand() {
+    for (by_hand, code) in [(false, 0), (true, 130)] {
+        let home = Home::new();
+        let tasks = "tasks: [{name: a, run: 'until test -e go; do sleep 0.05; done'}]\n";
+        let mut run = home.start(tasks, &[]);
+        run.started(1);
+        run.signal(libc::SIGINT);
+        run.wait_for("run_stopping", |event| event["how"] == "drain");
+        if by_hand {
+            home.ok(&["kill", "a:1"]);
+        } else {
+            go(&home);
+        }
+        assert_eq!(run.end(), code, "killed by hand: {by_hand}");
+    }
+}
+
+#[test]
+fn a_failure_without_inputs_is_shown_without_brackets() {
+    let home = Home::new();
+    let tasks = "tasks:
+  - {name: bad, run: echo oh >&2; exit 3}
+  - {name: worse, foreach: {x: [one]}, run: exit 4}
+  - {name: waits, run: 'until test -e go; do sleep 0.05; done'}
+";
+    let mut run = home.start(tasks, &["-j", "3"]);
+    for _ in 0..2 {
+        run.wait_for("job_ended", |_| true);
+    }
+    let status = home.ok(&["status"]);
+    assert!(status.contains("  bad:1 (:1)  failed 3  oh\n"), "{status}");
+    assert!(status.contains("  worse:1 (:2)  [one]  failed 4\n"), "{status}");
+    go(&home);
+    assert_eq!(run.end(), 1);
+}
+
+#[test]
 fn the_first_ctrl_c_drains_the_second_stops_the_third_kills() {
     let stubborn = WAITING.replace("    run: |\n", "    run: |\n      trap '' TERM\n");
     let home = Home::new();
@@ -311,7 +456,7 @@ fn the_first_ctrl_c_drains_the_second_stops_the_third_kills() {
 }
 
 #[test]
-fn a_drained_run_exits_with_130_and_a_terminated_one_with_143() {
+fn a_drained_run_exits_with_130_and_one_that_a_signal_ended_as_that_signal() {
     let home = Home::new();
     let mut run = home.start(WAITING, &[]);
     run.started(2);
@@ -320,11 +465,17 @@ fn a_drained_run_exits_with_130_and_a_terminated_one_with_143() {
     go(&home);
     assert_eq!(run.end(), 130);
 
-    let home = Home::new();
-    let mut run = home.start(WAITING, &[]);
-    run.started(2);
-    run.signal(libc::SIGTERM);
-    assert_eq!(run.end(), 143);
+    for (signal, code) in [(libc::SIGTERM, 143), (libc::SIGHUP, 129)] {
+        let home = Home::new();
+        let mut run = home.start(WAITING, &["--report", "report.json"]);
+        run.started(2);
+        run.signal(signal);
+        assert_eq!(run.end(), code);
+        let report: Value =
+            serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();
+        assert_eq!(report["exit_code"], code);
+        assert_eq!(home.json(&["ls", "--all", "--json"])[0]["exit_code"], code);
+    }
 }
 
 #[test]
@@ -337,11 +488,43 @@ fn a_dead_supervisor_shows_as_lost_and_stop_sweeps_what_it_left() {
     run.child.wait().unwrap();
     let list = home.json(&["ls", "--json"]);
     assert_eq!((&list[0]["state"], &list[0]["counts"]), (&"lost".into(), &Value::Null));
+    for words in [&["status"][..], &["stop"], &["pause"]] {
+        let said = home.fails(2, words);
+        assert!(said.contains(&format!("ganger stop {id}")), "{words:?}: {said}");
+    }
     assert!(home.fails(2, &["pause", "-r", id]).contains(&format!("ganger stop {id}")));
     assert!(home.ok(&["stop", id]).contains("supervisor had died"));
     wait_until(|| process_state(pid).is_none_or(|state| state == 'Z'));
     assert_eq!(home.json(&["ls", "--json"]), serde_json::json!([]));
     assert_eq!(home.json(&["ls", "-a", "--json"])[0]["state"], "lost");
+}
+
+#[test]
+fn a_new_run_clears_the_oldest_away() {
+    let home = Home::new();
+    home.ok(&["run", home.file("q.yaml", "tasks: [{name: a, run: 'true'}]").to_str().unwrap()]);
+    let runs = home.path("state/ganger/runs");
+    let first = home.json(&["ls", "--all", "--json"])[0]["run"].as_str().unwrap().to_owned();
+    let record = fs::read_to_string(runs.join(&first).join("run.json")).unwrap();
+    for n in 0..KEPT_RUNS {
+        let mut record: Value = serde_json::from_str(&record).unwrap();
+        let started_at = record["started_at"].as_i64().unwrap();
+        record["run"] = format!("later-run-{n:04}").into();
+        record["started_at"] = (started_at + 1 + i64::try_from(n).unwrap()).into();
+        let dir = runs.join(format!("later-run-{n:04}"));
+        fs::create_dir(&dir).unwrap();
+        fs::write(dir.join("run.json"), record.to_string()).unwrap();
+    }
+    let mut run = home.start(WAITING, &[]);
+    run.started(1);
+    wait_until(|| !runs.join(&first).exists());
+    let left = home.json(&["ls", "--all", "--json"]);
+    let left: Vec<&str> =
+        left.as_array().unwrap().iter().map(|run| run["run"].as_str().unwrap()).collect();
+    assert_eq!(left.len(), KEPT_RUNS, "with the live one");
+    assert!(!left.contains(&"later-run-0000") && left.contains(&"later-run-0001"), "{left:?}");
+    go(&home);
+    assert_eq!(run.end(), 0);
 }
 
 #[test]
@@ -420,8 +603,14 @@ fn process_state(pid: i64) -> Option<char> {
     stat[stat.rfind(')')? + 2..].chars().next()
 }
 
+/// Whether a shell is stopped. One that was caught between vfork and exec waits for its stopped
+/// child (`D`).
+fn stands_still(pid: i64) -> bool {
+    matches!(process_state(pid), Some('T' | 'D'))
+}
+
 /// Looks until something is so: for what the kernel does and nobody reports.
-fn wait_until(is_so: impl Fn() -> bool) {
+pub(crate) fn wait_until(is_so: impl Fn() -> bool) {
     let (_never, nothing) = std::sync::mpsc::channel::<()>();
     for _ in 0..1200 {
         if is_so() {

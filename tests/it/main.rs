@@ -6,6 +6,7 @@
 mod cli;
 mod exec;
 mod inputs;
+mod jobs;
 mod run;
 mod task_file;
 mod tasks;

@@ -202,6 +202,28 @@ tasks:
 }
 
 #[test]
+fn each_goes_by_value_and_names_jobs_without_a_partner() {
+    let yaml = r#"
+tasks:
+  - {name: up, foreach: {x: [1, 2, 3]}, run: "test {x} != 2"}
+  - name: down
+    foreach: {x: [4, 3, 2, 1]}
+    needs: [{task: up, each: true}]
+    run: echo {x}
+"#;
+    let ran = run(yaml);
+    let outcomes: Vec<_> = (1..=4).map(|i| ran.outcome(&format!("down:{i}")).to_owned()).collect();
+    assert_eq!(outcomes, ["succeeded", "succeeded", "skipped", "succeeded"]);
+    let warning = "warning: task `down` needs `up` job by job, and 1 of its 4 jobs has no partner \
+                   there: `x` 4\n";
+    assert!(ran.stderr.contains(warning), "{}", ran.stderr);
+    let checked = ganger(ran.dir.path()).args(["check", "tasks.yaml"]).output().unwrap();
+    assert_eq!(checked.status.code(), Some(0));
+    let said = String::from_utf8_lossy(&checked.stderr);
+    assert!(said.contains(warning) && said.contains("hint: A job without a partner"), "{said}");
+}
+
+#[test]
 fn fail_fast_and_on_failure_end_the_run() {
     let ran = run_with(
         "fail_fast: 2\ntasks:\n  - {name: a, foreach: {i: {range: 1..50}}, run: exit 1}\n",
@@ -395,6 +417,78 @@ fn a_bad_task_file_is_refused_with_all_its_problems() {
 }
 
 #[test]
+fn inputs_that_cannot_be_read_are_told_at_once_and_in_the_summary() {
+    let ran = run(
+        "tasks:\n  - {name: a, foreach: {x: {lines: none}}, run: 'echo {x}'}\n  - {name: b, run: 'true'}\n",
+    );
+    let told = "task `a` has no jobs: lines `none`: no such file\n";
+    let lines: Vec<&str> = ran.stderr.lines().collect();
+    assert_eq!(lines[0], format!("error: {}", told.trim_end()), "{}", ran.stderr);
+    assert!(
+        ran.stderr.contains(&format!(
+            "\nfailed:\n  {told}\n1 job: 1 succeeded; inputs of 1 task could not be read; "
+        )),
+        "{}",
+        ran.stderr
+    );
+    assert_eq!((ran.stderr.matches(told).count(), ran.code), (2, 1), "{}", ran.stderr);
+}
+
+#[test]
+fn check_says_what_to_do_about_each_source() {
+    let home = tempfile::tempdir().unwrap();
+    let check = |source: &str, bytes: &[u8]| {
+        fs::write(home.path().join("in"), bytes).unwrap();
+        let yaml = format!("tasks:\n  - {{name: a, foreach: {{x: {source}}}, run: [echo]}}\n");
+        fs::write(home.path().join("t.yaml"), yaml).unwrap();
+        let output = ganger(home.path()).args(["check", "t.yaml"]).output().unwrap();
+        String::from_utf8(output.stderr).unwrap()
+    };
+    for (source, bytes, says, hint) in [
+        (
+            "{lines: in}",
+            "a\n\nb\n",
+            "has an empty line, which is a value",
+            "hint: Each makes a job with an empty",
+        ),
+        (
+            "{lines: in}",
+            "a\n\n\n",
+            "has 2 empty lines; each is a value",
+            "hint: Each makes a job with an empty",
+        ),
+        ("{lines: in}", "", "has no lines", "hint: Then there are no jobs"),
+        ("{csv: in}", "a\n1,2\n", "line 2 has 2 cells", "hint: A source is read when"),
+        (
+            "{csv: in}",
+            "a\n\"1\n",
+            "the quote that opens in line 2 is never closed",
+            "hint: A source",
+        ),
+        ("{csv: in}", "a b\n1\n", "no placeholder can name the column `a b`", "hint: The job has"),
+    ] {
+        let said = check(source, bytes.as_bytes());
+        assert!(said.contains(says) && said.contains(hint), "{said}");
+        assert!(said.contains("no jobs") == bytes.is_empty(), "{said}");
+    }
+}
+
+#[test]
+fn a_task_file_that_is_too_large_is_told_with_its_real_size() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = fs::File::create(dir.path().join("t.yaml")).unwrap();
+    file.set_len(20_000_000).unwrap();
+    let output = ganger(dir.path()).args(["check", "t.yaml"]).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    assert!(said.contains("`t.yaml` is too large: 20000000 bytes, and at most 16 MiB"), "{said}");
+    let stdin = fs::File::open(dir.path().join("t.yaml")).unwrap();
+    let output = ganger(dir.path()).args(["check", "-"]).stdin(stdin).output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("`-` is too large: it goes on, and at most 16 MiB"), "{said}");
+}
+
+#[test]
 fn a_report_that_cannot_be_written_is_said_before_the_run() {
     let ran =
         run_with("tasks:\n  - {name: a, run: touch ran}\n", &["--report", "no/folder/r.json"]);
@@ -489,4 +583,18 @@ fn a_source_that_blocks_does_not_make_ganger_deaf() {
     assert_eq!(child.wait().unwrap().code(), Some(143));
     let left = Command::new("pgrep").args(["-f", "^sleep 303$"]).output().unwrap();
     assert_eq!(String::from_utf8_lossy(&left.stdout), "", "its command is left");
+}
+
+#[test]
+fn no_job_used_more_cpu_than_one_process_can_in_its_time() {
+    let ran = run(
+        "workers: 2\ntasks: [{name: a, foreach: {n: {range: 1..200}}, run: ['true']}, {name: b, foreach: {n: {range: 1..20}}, nice: 1, run: ['true']}]",
+    );
+    assert_eq!(ran.code, 0, "{}", ran.stderr);
+    for job in ran.report["jobs"].as_array().unwrap() {
+        let seconds = |name: &str| job[name].as_f64().unwrap();
+        let cpu = seconds("cpu_user_s") + seconds("cpu_system_s");
+        // Both are cut to whole microseconds.
+        assert!(cpu <= seconds("wall_s") + 2e-6, "{job:#}");
+    }
 }

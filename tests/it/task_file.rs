@@ -6,7 +6,7 @@
 use ganger::model::limits;
 use ganger::plan::keys::{self, Key, Shape, Type};
 use ganger::plan::rules::{NeedWhen, OnFailure, QuietAction};
-use ganger::plan::spec::{Run, StdinSpec, WorkerCount};
+use ganger::plan::spec::{MARKS, Run, StdinSpec, WorkerCount};
 use ganger::plan::yaml::Node;
 use ganger::plan::{Outcome, Plan, ReadOptions, SiteKind, Source, diag, read};
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -38,7 +38,18 @@ fn plan_with(text: &str, options: &ReadOptions) -> Plan {
 fn complaint(text: &str, options: &ReadOptions) -> String {
     let outcome = read(text.as_bytes(), options);
     let first = outcome.diagnostics.first().unwrap_or_else(|| panic!("no complaint about\n{text}"));
+    assert!(first.hint.as_ref().is_some_and(|h| !h.is_empty()), "no hint: {first:?}");
     format!("{} | {}", first.message, first.hint.as_deref().unwrap_or(""))
+}
+
+#[test]
+fn every_mark_is_in_the_reference_and_env_cannot_set_it() {
+    for mark in MARKS.into_iter().chain(["GANGER_VAR_x"]) {
+        assert!(REFERENCE.contains(&format!("\n| `{mark}` |")), "{mark} is not in the reference");
+        let text = format!("tasks: [{{name: a, run: 'true', env: {{{mark}: 1}}}}]");
+        let said = complaint(&text, &options());
+        assert!(said.starts_with(&format!("`{mark}` is one of ganger's own marks")), "{said}");
+    }
 }
 
 // --- the reference ---
@@ -339,6 +350,9 @@ fn bad_files_are_refused_in_the_words_beside_them() {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
         let outcome = read(&bytes, &ReadOptions { file_name: name.clone(), ..options() });
         assert!(!outcome.diagnostics.is_empty(), "{name} has nothing wrong");
+        for problem in &outcome.diagnostics {
+            assert!(problem.hint.is_some(), "{name}: nothing to try: {}", problem.message);
+        }
         let shown = drawn(&outcome, &name, &bytes);
         let beside = path.with_extension("txt");
         if bless {

@@ -37,7 +37,8 @@ pub enum AttemptPhase {
     LeaderEnded {
         proc: Option<ProcRef>,
         since: Mono,
-        exit: Exit,
+        /// `None`: somebody else reaped it.
+        exit: Option<Exit>,
         usage: Usage,
         oom_killed: Option<bool>,
         /// Why it was being stopped when the leader ended; later requests do not change how
@@ -52,6 +53,8 @@ pub struct StopState {
     pub reason: StopReason,
     pub kill_at: Mono,
     pub by: Requester,
+    /// Asked for when somebody had already asked for the end of the run.
+    pub after_run_stop: bool,
 }
 
 impl Attempt {

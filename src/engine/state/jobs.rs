@@ -93,8 +93,9 @@ impl State {
             if up.is_void() {
                 continue;
             }
-            let ups = u32::try_from(map.ups_per_down()).unwrap_or(u32::MAX);
-            left.iter_mut().for_each(|n| *n = n.saturating_add(ups));
+            for (down, n) in (0..).zip(left.iter_mut()) {
+                *n = n.saturating_add(map.n_ups_of(down));
+            }
             let ended = (0..up.count()).filter(|i| matches!(up.place(*i), Place::Ended(_)));
             for down in ended.flat_map(|i| map.downs_of(i)) {
                 if let Some(n) = left.get_mut(down as usize) {
@@ -168,8 +169,8 @@ impl State {
     fn shift_links(&mut self, dep: Dependent, void: bool, back: bool) {
         let down = &mut self.tasks[dep.task.0 as usize];
         let Some(map) = down.links[dep.need].as_ref().filter(|_| void) else { return };
-        let ups = u32::try_from(map.ups_per_down()).unwrap_or(u32::MAX);
-        for left in &mut down.each_left {
+        for (job, left) in (0..).zip(&mut down.each_left) {
+            let ups = map.n_ups_of(job);
             *left = if back { left.saturating_add(ups) } else { left.saturating_sub(ups) };
         }
         if !back {

@@ -273,6 +273,7 @@ impl Sim {
         let oom = [None, None, Some(false), Some(true)];
         let oom_killed = self.dice.pick(&oom);
         let usage = Usage::default();
+        let exit = (!self.dice.chance(2)).then_some(exit);
         let report = ExecReport::LeaderEnded { attempt, exit, usage, leftovers, oom_killed, at };
         if self.dice.chance(3) {
             self.later(max_ms + 50, Input::Exec(report.clone()));

@@ -70,7 +70,7 @@ fn the_same_seed_gives_the_same_run() {
 #[test]
 fn random_runs_reach_what_they_are_meant_to_test() {
     let (mut seen, mut inputs) = (std::collections::BTreeMap::<String, u32>::new(), 0);
-    for seed in 0..500 {
+    for seed in 0..600 {
         let mut sim = Sim::new(seed, None, false);
         sim.play().unwrap();
         inputs += sim.inputs;

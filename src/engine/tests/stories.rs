@@ -404,6 +404,37 @@ fn out_of_memory_is_told_apart_from_other_kills() {
 }
 
 #[test]
+fn a_job_that_somebody_ended_is_cancelled_whatever_the_kernel_counted() {
+    check_run(
+        "
+        plan   workers 2
+        plan   a: jobs=2 grace=9s timeout=5s
+        0s     tick                => launched a:1#1, launched a:2#1 | launch a:1#1, launch a:2#1
+        1s     kill a:1            => stopping a:1#1 kill | term a:1#1 | done
+        2s     exit a:1#1 TERM oom => ended a:1#1 cancelled
+        5s     tick                => stopping a:2#1 timeout | term a:2#1
+        6s     exit a:2#1 TERM oom => ended a:2#1 out-of-memory, run failed 1
+    ",
+    );
+}
+
+#[test]
+fn a_leader_that_somebody_else_reaped_is_lost() {
+    check_run(
+        "
+        plan   workers 3
+        plan   a: jobs=3 grace=9s
+        0s     tick              => launched a:1#1, launched a:2#1, launched a:3#1 | launch a:1#1, launch a:2#1, launch a:3#1
+        1s     exit a:1#1 unseen => ended a:1#1 lost
+        2s     exit a:2#1 unseen left=1 => leaderless a:2#1, stopping a:2#1 leftovers | term a:2#1
+        3s     gone a:2#1        => ended a:2#1 lost
+        4s     kill a:3          => stopping a:3#1 kill | term a:3#1 | done
+        5s     exit a:3#1 unseen => ended a:3#1 cancelled, run failed 1
+    ",
+    );
+}
+
+#[test]
 fn over_its_process_limit_a_job_ends_as_it_really_ended() {
     check_run(
         "
@@ -574,7 +605,7 @@ fn retries_by_hand_are_refused_where_they_make_no_sense() {
         4s     retry a:4    => | | refused: job `a:4` (:4) is waiting already
         5s     exit a:2#1 1 => ended a:2#1 failed(1), launched a:4#1 | launch a:4#1
         6s     drain        => run-stopping drain | | done
-        7s     retry a:2    => | | refused: the run is draining: nothing more starts
+        7s     retry a:2    => | | refused: job `a:2` (:2) cannot be tried again: the run is draining (asked from another terminal (pid 7)), and nothing more starts; when it has ended, `ganger run FILE a` runs its task anew
         8s     exit a:3#1 0 => ended a:3#1 succeeded
         9s     exit a:4#1 0 => ended a:4#1 succeeded, run failed 1
         10s    retry a:2    => | | refused: the run has ended
@@ -741,137 +772,6 @@ fn a_signal_by_hand_is_sent_and_nothing_else() {
         2s     started a:1#1   => started a:1#1
         3s     signal a:1 USR1 => | usr1 a:1#1 | done: SIGUSR1 sent
         4s     signal a:2 USR1 => | | refused: job `a:2` (:2) is not running
-    ",
-    );
-}
-
-#[test]
-fn draining_cancels_the_queue_and_lets_attempts_end() {
-    check_run(
-        "
-        plan   workers 2
-        plan   a: jobs=4 retries=3 delay=9s
-        0s     tick          => launched a:1#1, launched a:2#1 | launch a:1#1, launch a:2#1
-        1s     exit a:1#1 1  => ended a:1#1 failed(1), retrying a:1 at 10s, launched a:3#1 | launch a:3#1
-        2s     drain         => run-stopping drain, cancelled 2 of a | | done: the run is draining: 2 waiting jobs cancelled, 2 running jobs go on to their end
-        3s     exit a:2#1 1  => ended a:2#1 failed(1)
-        4s     drain         => | | refused: the run is draining already
-        5s     exit a:3#1 0  => ended a:3#1 succeeded, run stopped 130
-    ",
-    );
-}
-
-#[test]
-fn interrupt_drains_then_stops_then_kills() {
-    check_run(
-        "
-        plan   a: jobs=2
-        0s     tick             => launched a:1#1 | launch a:1#1
-        1s     drain by INT     => run-stopping drain, cancelled 1 of a | | done
-        2s     stop by INT      => run-stopping stop, stopping a:1#1 run-stop | term a:1#1 | done
-        3s     kill-all by INT  => run-stopping kill, stopping a:1#1 run-stop | kill a:1#1 | done
-        4s     exit a:1#1 KILL  => ended a:1#1 cancelled, run stopped 130
-    ",
-    );
-}
-
-#[test]
-fn a_second_stop_kills() {
-    check_run(
-        "
-        plan   a:
-        0s     tick            => launched a#1 | launch a#1
-        1s     stop by TERM    => run-stopping stop, stopping a#1 run-stop | term a#1 | done
-        2s     stop by TERM    => run-stopping kill, stopping a#1 run-stop | kill a#1 | done: the run is being killed
-        3s     drain           => | | refused: the run is being killed already
-        4s     exit a#1 KILL   => ended a#1 cancelled, run stopped 143
-    ",
-    );
-}
-
-#[test]
-fn a_stop_that_keeps_nothing_from_running_is_no_stop() {
-    check_run(
-        "
-        plan   a:
-        0s     tick       => launched a#1 | launch a#1
-        1s     drain      => run-stopping drain | | done
-        2s     exit a#1 0 => ended a#1 succeeded, run succeeded 0
-    ",
-    );
-}
-
-#[test]
-fn a_stop_closes_tasks_that_are_not_read() {
-    check_run(
-        "
-        plan   a: jobs=?
-        0s     tick     =>
-        1s     stop     => run-stopping stop, run stopped 130 | | done
-        2s     jobs a 3 =>
-    ",
-    );
-}
-
-// ---- rules
-
-#[test]
-fn on_failure_stop_starts_nothing_more() {
-    check_run(
-        "
-        plan   workers 2
-        plan   a: jobs=4 on_failure=stop
-        0s     tick         => launched a:1#1, launched a:2#1 | launch a:1#1, launch a:2#1
-        1s     exit a:1#1 1 => ended a:1#1 failed(1), run-stopping drain, cancelled 2 of a
-        2s     exit a:2#1 0 => ended a:2#1 succeeded, run failed 1
-    ",
-    );
-}
-
-#[test]
-fn on_failure_abort_also_stops_what_runs() {
-    check_run(
-        "
-        plan   workers 2
-        plan   a: on_failure=abort
-        plan   b: retries=3
-        0s     tick          => launched a#1, launched b#1 | launch a#1, launch b#1
-        1s     exit a#1 1    => ended a#1 failed(1), run-stopping stop, stopping b#1 abort | term b#1
-        2s     exit b#1 TERM => ended b#1 cancelled, run failed 1
-    ",
-    );
-}
-
-#[test]
-fn fail_fast_counts_jobs_not_attempts() {
-    check_run(
-        "
-        plan   fail_fast 2
-        plan   a: jobs=4 retries=1
-        0s     tick         => launched a:1#1 | launch a:1#1
-        1s     exit a:1#1 1 => ended a:1#1 failed(1), retrying a:1, launched a:1#2 | launch a:1#2
-        2s     exit a:1#2 1 => ended a:1#2 failed(1), launched a:2#1 | launch a:2#1
-        3s     kill a:2 now => stopping a:2#1 kill | kill a:2#1 | done
-        4s     exit a:2#1 KILL => ended a:2#1 cancelled, launched a:3#1 | launch a:3#1
-        5s     spawn-failed a:3#1 =>
-        6s     exit a:3#1 1 => ended a:3#1 failed(1), retrying a:3, launched a:3#2 | launch a:3#2
-        7s     exit a:3#2 1 => ended a:3#2 failed(1), run-stopping drain, cancelled 1 of a, run failed 1
-    ",
-    );
-}
-
-#[test]
-fn fail_fast_percent_waits_until_the_total_is_known() {
-    check_run(
-        "
-        plan   fail_fast 50%
-        plan   workers 1
-        plan   a: jobs=2
-        plan   b: jobs=?
-        0s     tick         => launched a:1#1 | launch a:1#1
-        1s     exit a:1#1 1 => ended a:1#1 failed(1), launched a:2#1 | launch a:2#1
-        2s     jobs b 1     => added b 1
-        3s     exit a:2#1 1 => ended a:2#1 failed(1), run-stopping drain, cancelled 1 of b, run failed 1
     ",
     );
 }

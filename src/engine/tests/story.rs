@@ -5,7 +5,7 @@
 
 use super::watch::Watch;
 use crate::engine::{Effect, Engine, Input, Step};
-use crate::model::each::{Axis, EachMap, SharedAxis};
+use crate::model::each::{Axis, EachMap, ProductMap, SharedAxis};
 use crate::model::exec::Finding;
 use crate::model::{
     Answer, Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, Outcome,
@@ -58,11 +58,11 @@ pub(super) fn duration(text: &str) -> Duration {
 pub(super) fn each_map(ups: u32, downs: u32) -> EachMap {
     let shared = ups.min(downs);
     let (a, b) = (ups / shared.max(1), downs / shared.max(1));
-    EachMap {
+    EachMap::Product(ProductMap {
         shared: vec![SharedAxis { len: shared, up_stride: a, down_stride: b }],
         up_only: vec![Axis { len: a, stride: 1 }],
         down_only: vec![Axis { len: b, stride: 1 }],
-    }
+    })
 }
 
 impl Story {
@@ -223,9 +223,10 @@ impl Story {
             }
             "exit" => ExecReport::LeaderEnded {
                 attempt,
-                exit: match words[2].parse() {
-                    Ok(code) => Exit::Code(code),
-                    Err(_) => Exit::Signal(signal_number(words[2]).unwrap()),
+                exit: match (words[2], words[2].parse()) {
+                    ("unseen", _) => None,
+                    (_, Ok(code)) => Some(Exit::Code(code)),
+                    (word, Err(_)) => Some(Exit::Signal(signal_number(word).unwrap())),
                 },
                 usage: Usage::default(),
                 leftovers: option("left").unwrap_or(0),

@@ -1,7 +1,7 @@
 //! Random schedules, and the dice they are made with.
 
 use super::story::each_map;
-use crate::model::each::EachMap;
+use crate::model::each::{EachMap, GroupsOfJobs};
 use crate::model::{PoolIdx, TaskIdx};
 use crate::plan::{
     FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries, Schedule,
@@ -141,12 +141,23 @@ impl World {
                 _ => ups,
             };
         }
-        let fits =
-            ups > 0 && *count > 0 && (ups.is_multiple_of(*count) || count.is_multiple_of(ups));
+        let fits = dice.chance(60)
+            && ups > 0
+            && *count > 0
+            && (ups.is_multiple_of(*count) || count.is_multiple_of(ups));
         if fits {
             self.maps.insert((t, rules.needs.len()), each_map(ups, *count));
+            return true;
         }
-        fits
+        // Values in any order, some of them without a partner.
+        let by_value = dice.chance(70);
+        if by_value {
+            let groups = 1 + ups.max(*count);
+            let mut values = |n: u32| (0..n).map(|_| dice.below(groups)).collect();
+            let groups = GroupsOfJobs { ups: values(ups), downs: values(*count) };
+            self.maps.insert((t, rules.needs.len()), EachMap::Groups(groups.into()));
+        }
+        by_value
     }
 }
 

@@ -1,4 +1,5 @@
 use super::*;
+use crate::model::each::EachMap;
 use proptest::prelude::*;
 
 fn values(list: &[&str]) -> Table {
@@ -137,51 +138,129 @@ fn each_links_jobs_by_the_variables_that_both_have() {
     let both = set(false, &[a(), n()]).unwrap();
     let only_a = set(false, &[a()]).unwrap();
     let swapped = set(false, &[n(), a()]).unwrap();
-    let map = each_map(&only_a, &both).unwrap();
+    let map = link(&only_a, &both);
     assert_eq!((map.ups_of(4), map.downs_of(1)), (vec![1], vec![3, 4, 5]));
-    let map = each_map(&both, &swapped).unwrap();
+    let map = link(&both, &swapped);
     for down in 0..6 {
         let up = map.ups_of(down)[0];
         assert_eq!(get(&both, up, "a"), get(&swapped, down, "a"));
         assert_eq!(get(&both, up, "n"), get(&swapped, down, "n"));
     }
     let same_numbers = set(false, &[("n", values(&["1", "2", "3"]))]).unwrap();
-    assert_eq!(each_map(&same_numbers, &both).unwrap().ups_of(5), [2]);
-    assert_eq!(each_map(&InputSet::none(), &InputSet::none()).unwrap(), EachMap::identity(1));
+    assert_eq!(link(&same_numbers, &both).ups_of(5), [2]);
+    assert_eq!(link(&InputSet::none(), &InputSet::none()), EachMap::identity(1));
+}
+
+fn link(up: &InputSet, down: &InputSet) -> EachMap {
+    let found = each_map(up, down).unwrap();
+    assert_eq!(found.warning, None);
+    found.map
+}
+
+fn pairs(map: &EachMap, downs: u32) -> Vec<Vec<u32>> {
+    (0..downs).map(|down| map.ups_of(down)).collect()
+}
+
+#[test]
+fn lists_that_are_the_same_are_linked_by_arithmetic() {
+    let million = || ("n", range(1, 1_000_000, 1));
+    let (up, down) = (set(false, &[million()]).unwrap(), set(false, &[million()]).unwrap());
+    assert!(matches!(link(&up, &down), EachMap::Product(_)));
+    let twins = set(false, &[("n", values(&["1", "1"]))]).unwrap();
+    assert_eq!(pairs(&link(&twins, &twins), 2), [[0], [1]]);
+}
+
+#[test]
+fn each_goes_by_value_whatever_the_order() {
+    let list = |list: &[&str]| set(false, &[("x", values(list))]).unwrap();
+    let map = link(&list(&["a", "b", "c"]), &list(&["c", "a", "b"]));
+    assert_eq!(pairs(&map, 3), [[2], [0], [1]]);
+    // More above than below; and a value that stands there twice.
+    let map = link(&list(&["a", "b", "c", "b"]), &list(&["b"]));
+    assert_eq!((map.ups_of(0), map.downs_of(0)), (vec![1, 3], vec![]));
+    let ranges = |first, last, step| set(false, &[("x", range(first, last, step))]).unwrap();
+    assert_eq!(pairs(&link(&ranges(1, 3, 1), &ranges(3, 1, -1)), 3), [[2], [1], [0]]);
+    let map = link(&ranges(1, 3, 1), &list(&["2", "3"]));
+    assert_eq!(pairs(&map, 2), [[1], [2]]);
+    // `zip` on one side only.
+    let vars = [("a", values(&["x", "y"])), ("b", values(&["1", "2"]))];
+    let (zip, product) = (set(true, &vars).unwrap(), set(false, &vars).unwrap());
+    assert_eq!(pairs(&link(&product, &zip), 2), [[0], [3]]);
+    assert_eq!(link(&zip, &zip).ups_of(1), [1]);
+    // Columns that both have count, others do not.
+    let up = records(&["id", "name"], &["1", "Ann", "2", "Bo"]);
+    let down = records(&["age", "id"], &["30", "2", "40", "1", "50", "2"]);
+    let (up, down) = (set(false, &[("r", up)]).unwrap(), set(false, &[("r", down)]).unwrap());
+    assert_eq!(pairs(&link(&up, &down), 3), [[1], [0], [1]]);
+}
+
+#[test]
+fn a_job_without_a_partner_needs_nobody_and_is_named() {
+    let list = |list: &[&str]| set(false, &[("x", values(list))]).unwrap();
+    for (up, down, warning) in [
+        (&["a"][..], &["a", "b"][..], "1 of its 2 jobs has no partner there: `x` b"),
+        (
+            &["b"],
+            &["b", "c", "d", "c", "e"],
+            "4 of its 5 jobs have no partner there: `x` c, `x` d, `x` e",
+        ),
+        (
+            &["b"],
+            &["b", "c", "d", "e", "f"],
+            "4 of its 5 jobs have no partner there: `x` c, `x` d, `x` e, ...",
+        ),
+        (&[], &["a"], "its only job has no partner there: `x` a"),
+    ] {
+        let found = each_map(&list(up), &list(down)).unwrap();
+        assert_eq!(found.warning.as_deref(), Some(warning));
+        let alone =
+            pairs(&found.map, down.len() as u32).iter().filter(|ups| ups.is_empty()).count();
+        assert_eq!(alone, down.iter().filter(|v| !up.contains(v)).count());
+    }
+    let zip = set(true, &[("a", values(&["x", "y"])), ("b", values(&["1", "2"]))]).unwrap();
+    let product = set(false, &[("a", values(&["x", "y"])), ("b", values(&["1", "2"]))]).unwrap();
+    let warning = each_map(&zip, &product).unwrap().warning.unwrap();
+    assert!(warning.ends_with("there: `a` x with `b` 2, `a` y with `b` 1"), "{warning}");
 }
 
 #[test]
 fn each_says_why_jobs_cannot_be_linked() {
-    let one = set(false, &[("a", values(&["x", "y"]))]).unwrap();
-    let other = set(false, &[("b", values(&["x", "y"]))]).unwrap();
-    let changed = set(false, &[("a", values(&["x", "z"]))]).unwrap();
-    let error = each_map(&one, &other).unwrap_err();
+    let one = |name, list: &[&str]| set(false, &[(name, values(list))]).unwrap();
+    let x = one("a", &["x", "y"]);
+    let error = each_map(&x, &one("b", &["x", "y"])).unwrap_err();
     assert!(error.contains("`a`") && error.contains("`b`"), "{error}");
-    assert!(each_map(&one, &InputSet::none()).unwrap_err().contains("none"));
-    assert!(each_map(&one, &changed).unwrap_err().contains("same values"));
-    let vars = [("a", values(&["x", "y"])), ("b", values(&["1", "2"]))];
-    let (zip, product) = (set(true, &vars).unwrap(), set(false, &vars).unwrap());
-    assert!(each_map(&zip, &product).unwrap_err().contains("zip"));
-    assert!(each_map(&product, &zip).unwrap_err().contains("zip"));
-    assert_eq!(each_map(&zip, &zip).unwrap().ups_of(1), [1]);
+    assert!(each_map(&x, &InputSet::none()).unwrap_err().contains("none"));
+    let error = each_map(&x, &one("a", &["./x", "./y"])).unwrap_err();
+    assert!(error.ends_with("no job of the two tasks has: `a` x here, `a` x there"), "{error}");
+    let row = set(false, &[("a", records(&["id"], &["x"]))]).unwrap();
+    assert!(each_map(&x, &row).unwrap_err().contains("no column in common"));
 }
 
 proptest! {
     #[test]
     fn each_maps_agree_in_both_directions(
-        lens in prop::collection::vec((0..4_i64, 0..3_u8), 1..5),
+        lens in prop::collection::vec((0..4_i64, 0..4_u8), 1..5),
         seed in any::<u64>(),
     ) {
-        // Each axis is in the upper task, the lower one, or both; the lower one's are turned.
-        let var = |i: usize, len: i64| (["a", "b", "c", "d", "e"][i], if len == 0 { values(&[]) } else { range(1, len, 1) });
+        // Each axis is in the upper task, the lower one, or both, there with the same values or
+        // with others; the lower one's are turned.
+        let var = |i: usize, len: i64, more: bool| {
+            let table = match (len, more) {
+                (0, false) => values(&[]),
+                (_, false) => range(1, len, 1),
+                (_, true) => values(&["3", "9", "2", "3"]),
+            };
+            (["a", "b", "c", "d", "e"][i], table)
+        };
         let pick = |side: u8| -> Vec<(&'static str, Table)> {
-            lens.iter().enumerate().filter(|(_, (_, s))| *s == side || *s == 2).map(|(i, (len, _))| var(i, *len)).collect()
+            let axes = lens.iter().enumerate().filter(|(_, (_, s))| *s == side || *s >= 2);
+            axes.map(|(i, (len, s))| var(i, *len, *s == 3 && side == 1)).collect()
         };
         let (up_vars, mut down_vars) = (pick(0), pick(1));
         let n_down = down_vars.len().max(1);
         down_vars.rotate_left((seed % n_down as u64) as usize);
         let (up, down) = (set(false, &up_vars).unwrap(), set(false, &down_vars).unwrap());
-        let Ok(map) = each_map(&up, &down) else { return Ok(()) };
+        let Ok(EachFor { map, .. }) = each_map(&up, &down) else { return Ok(()) };
         let shared: Vec<&str> = up_vars.iter().map(|v| v.0).filter(|n| down_vars.iter().any(|d| d.0 == *n)).collect();
         for d in 0..down.len() {
             let wanted: Vec<u32> = (0..up.len())

@@ -253,7 +253,10 @@ impl<'a> Reader<'a> {
                 let path = PathBuf::from(std::ffi::OsString::from_vec(bytes));
                 self.workdir = self.options.file_dir.join(path);
             }
-            Err(error) => self.problems.error(&node.range, error.to_string(), None),
+            Err(error) => {
+                let hint = "Only `{vars.name}` with a name from `vars` can stand here.";
+                self.problems.error(&node.range, error.to_string(), Some(hint.to_owned()));
+            }
         }
     }
 
@@ -264,7 +267,8 @@ impl<'a> Reader<'a> {
         if pools.len() >= limits::POOLS {
             let at = root.get("pools").map_or(0..0, |n| shape::start_of(&n.range));
             let message = format!("too many pools: {}, at most {}", pools.len(), limits::POOLS - 1);
-            self.problems.error(&at, message, None);
+            let hint = "Let tasks share pools: `pool` of a task chooses one.";
+            self.problems.error(&at, message, Some(hint.to_owned()));
             return;
         }
         for entry in pools {
@@ -332,7 +336,7 @@ impl<'a> Reader<'a> {
         let list =
             |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
         match known.len() {
-            0 => None,
+            0 => Some("There are none.".to_owned()),
             1..=12 => Some(format!("There is {}.", list(known))),
             n => Some(format!("There are {n}, such as {}.", list(known.get(..8)?))),
         }

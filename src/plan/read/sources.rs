@@ -136,7 +136,9 @@ impl Reader<'_> {
         match units::parse_range(text, step_value) {
             Ok(units::Range { first, last, step }) => Some(Source::Range { first, last, step }),
             Err(why) => {
-                self.problems.error(&node.range, why, None);
+                let hint = "A range is `FIRST..LAST`, both included, such as `1..100`; `step` says how far \
+                            apart its numbers are.";
+                self.problems.error(&node.range, why, Some(hint.to_owned()));
                 None
             }
         }

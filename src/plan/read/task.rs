@@ -10,23 +10,12 @@ use crate::plan::inputs::CommandLine;
 use crate::plan::rules::{
     NeedWhen, OnFailure, QuietAction, QuietRule, Retries, StopRule, TaskRules,
 };
-use crate::plan::spec::{Run, StdinSpec, TaskSpec, WorkerCount};
+use crate::plan::spec::{MARKS, Run, StdinSpec, TaskSpec, WorkerCount};
 use crate::plan::template::{Place, Template};
 use crate::plan::yaml::{Entry, Node};
 use crate::plan::{shape, units};
 use std::collections::HashMap;
 use std::time::Duration;
-
-/// Names that mark a job and that `env` cannot set.
-const MARKS: [&str; 7] = [
-    "GANGER_RUN",
-    "GANGER_JOB",
-    "GANGER_TASK",
-    "GANGER_ATTEMPT",
-    "GANGER_SLOT",
-    "GANGER_SOCKET",
-    "GANGER_SEED",
-];
 
 /// A task's map with `defaults` behind it.
 #[derive(Clone, Copy)]
@@ -280,7 +269,8 @@ impl Reader<'_> {
             && max_delay < retries.delay
         {
             let message = "`max_delay` is shorter than `delay`, so every delay is `max_delay`";
-            self.problems.warning(&node.range, message, None);
+            let hint = "Make `max_delay` longer, or leave it out: then delays have no limit.";
+            self.problems.warning(&node.range, message, Some(hint.to_owned()));
         }
         retries
     }

@@ -305,6 +305,11 @@ fn unknown_names_get_the_nearest_one() {
     assert!(hint("pictur.stem", &known).starts_with("Did you mean `{picture.stem}`?"));
     assert!(hint("vars.outt", &known).starts_with("Did you mean `{vars.out}`?"));
     assert!(hint("out", &known).starts_with("Did you mean `{vars.out}`?"));
+    assert!(hint("vars.o", &known).starts_with("Did you mean `{vars.out}`?"));
+    assert!(hint("var.out", &known).starts_with("Did you mean `{vars.out}`?"));
+    assert!(hint("var.xyz", &known).starts_with("Known here: `{vars.out}`. To keep"));
+    assert!(hint("vars.xyz", &known).starts_with("Known here: `{vars.out}`. To keep"));
+    assert!(hint("var.stem", &["var", "vars.x"]).starts_with("Known here"), "an input of its own");
     assert!(hint("print", &known).starts_with("Known here: `{job}`, `{picture}`"));
     assert!(hint("print", &known).ends_with("write `{{print}}`."));
     assert_eq!(hint("x", &[]), "To keep the text as it is, write `{{x}}`.");

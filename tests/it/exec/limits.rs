@@ -86,7 +86,7 @@ fn processes_are_bounded_over_the_whole_tree() {
                 assert!(!without_cgroups && leftovers == 2);
                 rig.backend.kill(attempt);
                 let gone = Some(rig.tree_gone());
-                End { exit, usage, leftovers, oom_killed, gone }
+                End { exit: exit.unwrap(), usage, leftovers, oom_killed, gone }
             }
             other => panic!("{other:?}"),
         };

@@ -177,7 +177,7 @@ impl<B: Backend> Rig<B> {
     fn end(&mut self) -> End {
         let mut end = match self.next() {
             ExecReport::LeaderEnded { exit, usage, leftovers, oom_killed, .. } => {
-                End { exit, usage, leftovers, oom_killed, gone: None }
+                End { exit: exit.unwrap(), usage, leftovers, oom_killed, gone: None }
             }
             other => panic!("not ended but {other:?}"),
         };

@@ -32,7 +32,7 @@ fn a_daemon_left_behind_is_counted_and_ended() {
     let mut rig = rig().with_outputs();
     let (attempt, _) = rig.start_worker("daemon {ignore TERM; ignore HUP; hang}; exit 0");
     match rig.next() {
-        ExecReport::LeaderEnded { exit: Exit::Code(0), leftovers: 1, .. } => {}
+        ExecReport::LeaderEnded { exit: Some(Exit::Code(0)), leftovers: 1, .. } => {}
         other => panic!("{other:?}"),
     }
     rig.backend.signal(attempt, libc::SIGTERM);
@@ -154,7 +154,7 @@ fn many_kills_at_once_end_every_tree() {
     let mut swept = 0;
     for _ in 0..2 * attempts.len() {
         match rig.next() {
-            ExecReport::LeaderEnded { exit: Exit::Signal(libc::SIGKILL), .. } => {}
+            ExecReport::LeaderEnded { exit: Some(Exit::Signal(libc::SIGKILL)), .. } => {}
             ExecReport::TreeGone { swept: n, unkillable: 0, .. } => swept += n,
             other => panic!("{other:?}"),
         }

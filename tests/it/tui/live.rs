@@ -1,6 +1,7 @@
 //! The real program on a real terminal.
 
 use super::pty::Pty;
+use serde_json::Value;
 use std::fs;
 use std::path::PathBuf;
 use std::process::Command;
@@ -49,6 +50,13 @@ impl Home {
         }
     }
 
+    /// What ganger keeps about the one run there is.
+    fn record(&self) -> Value {
+        let mut runs = fs::read_dir(self.path("ganger/runs")).unwrap().flatten();
+        let record = runs.find_map(|run| fs::read(run.path().join("run.json")).ok()).unwrap();
+        serde_json::from_slice(&record).unwrap()
+    }
+
     fn run(&self, args: &[&str], cols: u16, rows: u16) -> Pty {
         let all: Vec<&str> = ["run", "t.yaml"].iter().chain(args).copied().collect();
         Pty::start(&mut self.command(&all), cols, rows)
@@ -61,6 +69,14 @@ fn is_running(word: &str) -> bool {
     entries
         .filter_map(|e| fs::read(e.path().join("cmdline")).ok())
         .any(|cmdline| cmdline.split(|b| *b == 0).any(|arg| arg == word.as_bytes()))
+}
+
+fn wait_running(word: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !is_running(word) {
+        assert!(Instant::now() < end, "`{word}` never ran");
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }
 
 fn wait_gone(word: &str) {
@@ -181,8 +197,7 @@ fn the_terminal_is_as_before_after_the_end_and_after_a_signal() {
     let home = Home::new(WAITING);
     let mut pty = home.run(&[], 80, 24);
     pty.wait_for("2 of 2 busy");
-    // SAFETY: signals a process that we started and have not reaped.
-    unsafe { libc::kill(pty.child.id().cast_signed(), libc::SIGTERM) };
+    pty.signal(libc::SIGTERM);
     assert_eq!(pty.exit_code(), 143);
     pty.settle();
     pty.assert_restored(&new_terminal());
@@ -242,20 +257,92 @@ fn ctrl_z_gives_the_terminal_to_the_shell_and_fg_takes_it_back() {
     pty.exit_code();
 }
 
+/// Lets a program never hear of SIGHUP.
+fn without_hangups(command: &mut Command) {
+    use nix::sys::signal::{SigSet, Signal};
+    use std::os::unix::process::CommandExt;
+    let block = || Ok(SigSet::from(Signal::SIGHUP).thread_block()?);
+    // SAFETY: sigprocmask(2) is async-signal-safe, and the set is on the stack.
+    unsafe { command.pre_exec(block) };
+}
+
+/// What ends a screen from outside, and the exit code that it means.
+type Blow = (&'static str, fn(&mut Pty), i32);
+
 #[test]
-fn a_terminal_that_goes_away_stops_the_run() {
-    let word = sleep_word();
-    let home = Home::new(&format!("tasks:\n  - name: long\n    run: exec sleep {word}\n"));
-    let mut pty = home.run(&[], 80, 24);
-    pty.wait_for("long");
-    let end = Instant::now() + Duration::from_secs(60);
-    while !is_running(&word) {
-        assert!(Instant::now() < end, "the job never started");
-        std::thread::sleep(Duration::from_millis(20));
+fn a_screen_that_is_ended_from_outside_stops_the_run_and_all_tell_the_same_exit_code() {
+    let blows: [Blow; 4] = [
+        ("term", |pty| pty.signal(libc::SIGTERM), 143),
+        ("hup", |pty| pty.signal(libc::SIGHUP), 129),
+        ("window", Pty::hang_up, 129),
+        ("vanished", Pty::vanish, 129),
+    ];
+    for (i, (name, strike, code)) in blows.into_iter().enumerate() {
+        let word = format!("{}{i}", sleep_word());
+        let home = Home::new(&format!("tasks:\n  - name: long\n    run: exec sleep {word}\n"));
+        let mut command = home.command(&["run", "t.yaml", "--report", "report.json"]);
+        if name == "vanished" {
+            without_hangups(&mut command);
+        }
+        let mut pty = Pty::start(&mut command, 80, 24);
+        pty.wait_for("long");
+        wait_running(&word);
+        strike(&mut pty);
+        assert_eq!(pty.exit_code(), code, "{name}");
+        wait_gone(&word);
+        let report: Value =
+            serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();
+        assert_eq!(report["exit_code"], code, "{name}");
+        assert_eq!(home.record()["ended"]["exit_code"], code, "{name}");
     }
-    pty.hang_up();
-    assert_eq!(pty.exit_code(), 129);
+}
+
+#[test]
+fn a_screen_that_has_closed_leaves_one_line_and_the_report() {
+    let home = Home::new("name: thumbs\ntasks: [{name: a, run: 'true'}, {name: b, run: exit 3}]");
+    let mut pty = home.run(&["--report", "r.json", "--no-hold"], 200, 24);
+    assert_eq!(pty.exit_code(), 1);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("ganger: thumbs: 2 jobs: 1 succeeded, 1 failed; "), "{left}");
+    assert!(left.contains("/r.json\r\n"), "{left}");
+    assert_eq!(left.lines().count(), 1, "{left}");
+
+    let mut pty = home.run(&["--report", "-", "--no-hold"], 200, 24);
+    assert_eq!(pty.exit_code(), 1);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("\"exit_code\": 1") || left.contains("\"exit_code\":1"), "{left}");
+}
+
+#[test]
+fn a_supervisor_that_is_killed_leaves_nothing_to_look_after() {
+    let word = format!("{}9", sleep_word());
+    let home = Home::new(&format!("tasks:\n  - name: long\n    run: exec sleep {word}\n"));
+    let mut pty = home.run(&["--report", "r.json"], 200, 24);
+    pty.wait_for("long");
+    wait_running(&word);
+    let supervisor = home.record()["pid"].as_i64().unwrap();
+    // SAFETY: signals the supervisor that our own ganger started and has not reaped.
+    unsafe { libc::kill(i32::try_from(supervisor).unwrap(), libc::SIGKILL) };
+    assert_eq!(pty.exit_code(), 3);
     wait_gone(&word);
+    pty.settle();
+    let left = pty.written();
+    assert!(left.contains("was ended by SIGKILL"), "{left}");
+    assert!(left.contains("1 process of it was ended; its report was not written"), "{left}");
+    assert_eq!(home.record()["swept"], true);
+    let list = home.command(&["ls", "--json"]).output().unwrap();
+    assert_eq!(list.stdout, b"[]\n");
+}
+
+#[test]
+fn a_signal_after_the_end_does_not_change_how_the_run_ended() {
+    let home = Home::new("tasks: [{name: quick, run: 'true'}]");
+    let mut pty = home.run(&[], 80, 24);
+    pty.wait_for("done: 1 succeeded");
+    pty.signal(libc::SIGTERM);
+    assert_eq!(pty.exit_code(), 0);
 }
 
 #[test]

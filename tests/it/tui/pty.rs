@@ -1,13 +1,17 @@
 //! A terminal for a program under test: keys in, screen out.
 
-use nix::pty::{OpenptyResult, Winsize, openpty};
+use nix::fcntl::{OFlag, open};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::pty::{Winsize, grantpt, posix_openpt, ptsname_r, unlockpt};
+use nix::sys::stat::Mode;
 use nix::sys::termios::{Termios, tcgetattr};
 use std::fs::File;
 use std::io::{Read, Write};
 use std::num::NonZeroU16;
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, Instant};
 
@@ -27,17 +31,47 @@ pub struct Pty {
     slave: OwnedFd,
     pub child: Child,
     drawn: Arc<(Mutex<Drawn>, Condvar)>,
+    vanished: Arc<AtomicBool>,
+}
+
+/// Reads what comes; `None` at the end, or as soon as it is not wanted any more.
+fn read_while(from: &mut File, bytes: &mut [u8], wanted: impl Fn() -> bool) -> Option<usize> {
+    while wanted() {
+        let mut fds = [PollFd::new(from.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut fds, PollTimeout::from(50_u8)).is_ok_and(|n| n > 0) {
+            return from.read(bytes).ok().filter(|n| *n > 0);
+        }
+    }
+    None
 }
 
 fn non_zero(n: u16) -> NonZeroU16 {
     NonZeroU16::new(n).unwrap()
 }
 
+/// Opens both ends of a terminal. Neither goes to any program but as its standard streams: one
+/// that holds the other end of its own terminal would never see it vanish.
+fn open_pty() -> (File, OwnedFd) {
+    let flags = OFlag::O_RDWR | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
+    let master = posix_openpt(flags).unwrap();
+    grantpt(&master).unwrap();
+    unlockpt(&master).unwrap();
+    let slave = open(ptsname_r(&master).unwrap().as_str(), flags, Mode::empty()).unwrap();
+    (File::from(OwnedFd::from(master)), slave)
+}
+
+fn set_size(slave: &OwnedFd, cols: u16, rows: u16) {
+    let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: the descriptor is open and the argument is what TIOCSWINSZ takes.
+    let done = unsafe { libc::ioctl(slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
+    assert_eq!(done, 0);
+}
+
 impl Pty {
     /// Starts a program on a terminal of its own, as its controlling terminal.
     pub fn start(command: &mut Command, cols: u16, rows: u16) -> Pty {
-        let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
-        let OpenptyResult { master, slave } = openpty(&size, None).unwrap();
+        let (master, slave) = open_pty();
+        set_size(&slave, cols, rows);
         let stdio = || Stdio::from(slave.try_clone().unwrap());
         command.stdin(stdio()).stdout(stdio()).stderr(stdio());
         command.env("TERM", "xterm-256color").env("LANG", "C.UTF-8").env_remove("NO_COLOR");
@@ -58,23 +92,25 @@ impl Pty {
             closed: false,
         };
         let drawn = Arc::new((Mutex::new(drawn), Condvar::new()));
-        let master = File::from(master);
         let (mut from, to) = (master.try_clone().unwrap(), Arc::clone(&drawn));
+        let vanished = Arc::new(AtomicBool::new(false));
+        let is_vanished = Arc::clone(&vanished);
         std::thread::spawn(move || {
             let mut bytes = [0; 65536];
-            loop {
-                let n = from.read(&mut bytes).unwrap_or(0);
+            while let Some(n) =
+                read_while(&mut from, &mut bytes, || !is_vanished.load(Ordering::SeqCst))
+            {
                 let mut drawn = to.0.lock().unwrap();
                 drawn.parser.process(&bytes[..n]);
                 drawn.raw.extend_from_slice(&bytes[..n]);
-                drawn.closed = n == 0;
                 to.1.notify_all();
-                if n == 0 {
-                    return;
-                }
             }
+            // Closed first: whoever waits for the end finds the terminal gone.
+            drop(from);
+            to.0.lock().unwrap().closed = true;
+            to.1.notify_all();
         });
-        Pty { master: Some(master), slave, child, drawn }
+        Pty { master: Some(master), slave, child, drawn, vanished }
     }
 
     /// Types.
@@ -114,12 +150,8 @@ impl Pty {
     }
 
     pub fn resize(&self, cols: u16, rows: u16) {
-        let size = Winsize { ws_row: rows, ws_col: cols, ws_xpixel: 0, ws_ypixel: 0 };
         self.drawn.0.lock().unwrap().parser.screen_mut().set_size(non_zero(rows), non_zero(cols));
-        // SAFETY: the descriptor is open and the argument is what TIOCSWINSZ takes.
-        let done =
-            unsafe { libc::ioctl(self.slave.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) };
-        assert_eq!(done, 0);
+        set_size(&self.slave, cols, rows);
     }
 
     /// Returns the terminal's modes.
@@ -141,12 +173,27 @@ impl Pty {
         assert!(last(b"\x1b[?2026l") >= last(b"\x1b[?2026h"), "an update is still open");
     }
 
+    /// Sends a signal to the program.
+    pub fn signal(&self, signal: i32) {
+        // SAFETY: signals a process that we started and have not reaped.
+        unsafe { libc::kill(self.child.id().cast_signed(), signal) };
+    }
+
     /// The terminal goes away, as when its window is closed.
     pub fn hang_up(&mut self) {
+        self.vanish();
+        self.signal(libc::SIGHUP);
+    }
+
+    /// The other end of the terminal is closed. The kernel sends SIGHUP then, which a program
+    /// may have blocked.
+    pub fn vanish(&mut self) {
         self.master = None;
-        // The reader holds the other end: hang up for everybody.
-        // SAFETY: signals a process that we started and have not reaped.
-        unsafe { libc::kill(self.child.id().cast_signed(), libc::SIGHUP) };
+        self.vanished.store(true, Ordering::SeqCst);
+        let mut drawn = self.drawn.0.lock().unwrap();
+        while !drawn.closed {
+            drawn = self.drawn.1.wait(drawn).unwrap();
+        }
     }
 
     /// Waits for the end of the program; a signal counts as 128 and its number.

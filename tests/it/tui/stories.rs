@@ -54,6 +54,7 @@ fn shown(action: &Action) -> Option<String> {
             Command::Retry { job } => format!("retry {job}"),
             Command::Stop { how } => format!("end {how:?}"),
         }),
+        Action::Send(ToServer::Signalled { signal }) => Some(signal_name(*signal)),
         Action::Suspend => Some("suspend".to_owned()),
         Action::Leave(Ended::Run { exit_code, .. }) => Some(format!("leave {exit_code}")),
         Action::Leave(Ended::Signal { exit_code, .. }) => Some(format!("leave {exit_code}")),
@@ -554,15 +555,15 @@ fn a_supervisor_that_is_gone_is_an_error_only_before_the_end() {
 
 #[test]
 fn signals_and_a_lost_terminal_stop_the_run() {
-    for (message, code) in [
-        (Msg::Signal(libc::SIGTERM), "leave 143"),
-        (Msg::Signal(libc::SIGHUP), "leave 129"),
-        (Msg::Hangup, "leave 129"),
+    for (message, signal, code) in [
+        (Msg::Signal(libc::SIGTERM), "SIGTERM", "leave 143"),
+        (Msg::Signal(libc::SIGHUP), "SIGHUP", "leave 129"),
+        (Msg::Hangup, "SIGHUP", "leave 129"),
     ] {
         let mut model = screen();
         let now = model.now;
         let done: Vec<_> = update(&mut model, message, now).iter().filter_map(shown).collect();
-        assert_eq!(done, ["end Stop", code]);
+        assert_eq!(done, [signal, code]);
     }
     let mut model = screen();
     let now = model.now;
