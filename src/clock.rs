@@ -26,6 +26,12 @@ pub fn boot_nanos() -> u64 {
     (t.tv_sec * 1_000_000_000 + t.tv_nsec).unsigned_abs()
 }
 
+/// Returns the CPU time that this process has used, all threads.
+pub fn own_cpu() -> Duration {
+    let t = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::from_micros(micros(t.tv_sec, t.tv_nsec).unsigned_abs())
+}
+
 fn micros(seconds: i64, nanos: i64) -> i64 {
     seconds * 1_000_000 + nanos / 1_000
 }

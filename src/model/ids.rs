@@ -20,7 +20,9 @@ impl PoolIdx {
 }
 
 /// Number of a job in its run, from 1 in the order in which jobs join the run.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct JobNo(pub u32);
 
@@ -31,7 +33,9 @@ impl fmt::Display for JobNo {
 }
 
 /// One try of a job; `n` counts from 1. Shown as `:17#2`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct AttemptId {
     pub job: JobNo,
     pub n: u32,

@@ -63,8 +63,16 @@ pub const SHORTAGE_INTERVAL: Duration = Duration::from_secs(3);
 pub const PROBE_FIRST_LOOK: Duration = Duration::from_millis(100);
 /// Share of one core that looking may cost, as a divisor: dear looks become rarer.
 pub const PROBE_COST_DIVISOR: u32 = 20;
-/// `/proc/PID/stat` files the probe keeps open: the default limit of a process is 1024.
-pub const PROBE_FDS: usize = 256;
+/// Files that the probe keeps open at the most, two or three for each of some hundred processes.
+/// It never takes more than half of what the system lets ganger open.
+pub const PROBE_FDS: usize = 2048;
+/// Looks from one reading of what is dear or slow to change to the next: about two seconds.
+pub const PROBE_SLOW_LOOKS: u64 = 4;
+/// Threads that the probe reads at one look: about a millisecond, so at the dearest a five
+/// hundredth of a core.
+pub const PROBE_THREADS: usize = 128;
+/// Processes of one tree whose descriptors and switches the probe counts.
+pub const PROBE_DETAILED: usize = 2;
 /// Looks after which the probe reads a process that belongs to no job again: by then its pid
 /// may be another's.
 pub const PROBE_REREAD_LOOKS: u64 = 10;

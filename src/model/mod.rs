@@ -42,7 +42,10 @@ pub use outcome::{Exit, Outcome, RunOutcome, StopReason, signal_name, signal_num
 pub use pattern::{Case, Matcher, Pattern};
 pub use record::{EventFilter, EventPage, EventRow, EventsFrom};
 pub use report::{CommandText, JobReport, RunReport, Totals};
-pub use sample::{CoreShares, MachineSample, OutputSample, Sample, TreeSample};
+pub use sample::{
+    Activity, CoreInfo, CoreKind, CoreShares, MachineSample, OutputSample, OwnUse, Pressure,
+    Sample, TreeSample,
+};
 pub use snapshot::{
     Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
     WorkerView,

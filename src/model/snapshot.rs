@@ -5,7 +5,7 @@ use super::alert::Alert;
 use super::command::StopHow;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
 use super::outcome::{RunOutcome, StopReason};
-use super::sample::{MachineSample, TreeSample};
+use super::sample::{CoreInfo, MachineSample, TreeSample};
 use super::time::{Mono, Now, Wall};
 use serde::{Deserialize, Serialize};
 
@@ -25,6 +25,9 @@ pub struct RunInfo {
     pub dir: String,
     pub tasks: Vec<TaskInfo>,
     pub pools: Vec<String>,
+    /// The cores that were online when the run started, by number.
+    #[serde(default)]
+    pub cores: Vec<CoreInfo>,
 }
 
 /// A task, as front ends need to know it.

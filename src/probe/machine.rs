@@ -1,73 +1,104 @@
-//! The whole machine: time per core, load and memory.
+//! The whole machine: time per core, load, memory, swap and pressure.
 
-use super::procfs::{CoreTicks, core_shares, cores};
-use crate::model::{CoreShares, MachineSample};
-use std::fs::File;
-use std::os::unix::fs::FileExt;
-use sysinfo::{MemoryRefreshKind, System};
+use super::files::Kept;
+use super::procfs::{self, CoreTicks, core_shares, cores};
+use crate::clock;
+use crate::model::{CoreShares, MachineSample, Mono, OwnUse, Pressure, limits};
+use std::path::Path;
+use std::time::Duration;
 
 /// Looks at the machine again and again; keeps what it needs to tell a difference.
 pub struct Machine {
-    /// Kept open: reading at offset 0 makes the kernel write the file anew.
-    stat: Option<File>,
+    stat: Kept,
+    loadavg: Kept,
+    meminfo: Kept,
+    /// CPU, memory, I/O.
+    pressure: [Kept; 3],
     buffer: Vec<u8>,
+    look: u64,
     ticks: Vec<CoreTicks>,
     shares: Vec<CoreShares>,
-    /// `None` where sysinfo does not start; memory then shows as zero of zero.
-    system: Option<System>,
+    last_pressure: Option<Pressure>,
+    /// CPU time of this process at the look before.
+    own: Option<(Mono, Duration)>,
+    forks: Option<u64>,
 }
 
 impl Machine {
     /// Takes the first reading, against which the first look is measured.
-    pub fn new() -> Machine {
+    pub fn new(proc: &Path) -> Machine {
+        let open = |name: &str| Kept::open(&proc.join(name));
         let mut machine = Machine {
-            stat: File::open("/proc/stat").ok(),
-            buffer: vec![0; 16 << 10],
+            stat: open("stat"),
+            loadavg: open("loadavg"),
+            meminfo: open("meminfo"),
+            pressure: ["pressure/cpu", "pressure/memory", "pressure/io"].map(open),
+            buffer: Vec::with_capacity(16 << 10),
+            look: 0,
             ticks: Vec::new(),
             shares: Vec::new(),
-            system: System::new_with_specifics(sysinfo::RefreshKind::nothing()).ok(),
+            last_pressure: None,
+            own: None,
+            forks: None,
         };
         machine.ticks = machine.read_cores();
+        machine.own_cpu_percent(clock::mono());
         machine
     }
 
     /// Returns the machine now, its cores since the look before.
-    pub fn look(&mut self) -> MachineSample {
-        let now = self.read_cores();
-        self.shares = since(&self.ticks, &now, &self.shares);
-        self.ticks = now;
-        let load = System::load_average().unwrap_or_default();
-        let (total, used) = match &mut self.system {
-            Some(system) => {
-                system.refresh_memory_specifics(MemoryRefreshKind::nothing().with_ram());
-                let total = system.total_memory();
-                (total, total.saturating_sub(system.available_memory()))
-            }
-            None => (0, 0),
-        };
+    pub fn look(&mut self, now: Mono) -> MachineSample {
+        let ticks = self.read_cores();
+        self.shares = since(&self.ticks, &ticks, &self.shares);
+        self.ticks = ticks;
+        let memory = self.meminfo.read(&mut self.buffer).and_then(procfs::memory);
+        let memory = memory.unwrap_or_default();
+        let load = self.loadavg.read(&mut self.buffer).and_then(procfs::load);
+        // The kernel itself counts it anew only every two seconds.
+        if self.look.is_multiple_of(limits::PROBE_SLOW_LOOKS) {
+            self.last_pressure = self.read_pressure();
+        }
+        self.look += 1;
         MachineSample {
             cores: self.shares.clone(),
-            load: [load.one as f32, load.five as f32, load.fifteen as f32],
-            memory_total_bytes: total,
-            memory_used_bytes: used,
+            load: load.unwrap_or_default(),
+            memory_total_bytes: memory.total,
+            memory_used_bytes: memory.total.saturating_sub(memory.available),
+            swap_total_bytes: memory.swap_total,
+            swap_used_bytes: memory.swap_total.saturating_sub(memory.swap_free),
+            pressure: self.last_pressure,
+            own: OwnUse { cpu_percent: self.own_cpu_percent(now), resident_bytes: None },
         }
+    }
+
+    /// Returns how many processes and threads were ever started, as of the last look.
+    pub fn forks(&self) -> Option<u64> {
+        self.forks
     }
 
     fn read_cores(&mut self) -> Vec<CoreTicks> {
-        let Some(stat) = &self.stat else { return Vec::new() };
-        loop {
-            let n = stat.read_at(&mut self.buffer, 0).unwrap_or(0);
-            // A second read would see another moment: one buffer must take all cores.
-            if n < self.buffer.len() || contains_more_than_cores(&self.buffer) {
-                return cores(self.buffer.get(..n).unwrap_or_default());
-            }
-            self.buffer.resize(self.buffer.len() * 2, 0);
-        }
+        let Some(stat) = self.stat.read(&mut self.buffer) else { return Vec::new() };
+        self.forks = procfs::forks(stat);
+        cores(stat)
     }
-}
 
-fn contains_more_than_cores(stat: &[u8]) -> bool {
-    stat.windows(5).any(|w| w == b"\nintr")
+    fn read_pressure(&mut self) -> Option<Pressure> {
+        let buffer = &mut self.buffer;
+        let [cpu, memory, io] = &self.pressure;
+        let mut read = |file: &Kept| file.read(buffer).and_then(procfs::pressure);
+        let (cpu_some, _) = read(cpu)?;
+        let ((memory_some, memory_full), (io_some, io_full)) = (read(memory)?, read(io)?);
+        let (memory_full, io_full) = (memory_full?, io_full?);
+        Some(Pressure { cpu_some, memory_some, memory_full, io_some, io_full })
+    }
+
+    fn own_cpu_percent(&mut self, now: Mono) -> Option<f32> {
+        let used = clock::own_cpu();
+        let (at, before) = self.own.replace((now, used))?;
+        let elapsed = now.since(at);
+        let percent = used.saturating_sub(before).as_secs_f32() * 100.0 / elapsed.as_secs_f32();
+        (!elapsed.is_zero()).then_some(percent)
+    }
 }
 
 /// Shares of every core that is online in both readings; a core for which no time has passed
@@ -105,9 +136,42 @@ mod tests {
     }
 
     #[test]
-    fn this_machine_has_memory_and_cores() {
-        let sample = Machine::new().look();
+    fn this_machine_has_memory_cores_and_costs() {
+        let mut machine = Machine::new(Path::new("/proc"));
+        let sample = machine.look(clock::mono() + Duration::from_millis(1));
         assert!(sample.memory_total_bytes > sample.memory_used_bytes, "{sample:?}");
+        assert!(sample.swap_total_bytes >= sample.swap_used_bytes, "{sample:?}");
         assert!(sample.load.iter().all(|l| *l >= 0.0), "{sample:?}");
+        assert!(sample.own.cpu_percent.is_some_and(|p| p >= 0.0), "{sample:?}");
+        assert!(machine.forks().is_some_and(|n| n > 0));
+    }
+
+    #[test]
+    fn what_a_kernel_does_not_count_is_nothing_and_not_zero() {
+        let root = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| std::fs::write(root.path().join(name), text).unwrap();
+        let look = || Machine::new(root.path()).look(clock::mono());
+        assert_eq!((look().pressure, look().memory_total_bytes), (None, 0));
+
+        std::fs::create_dir(root.path().join("pressure")).unwrap();
+        write("pressure/cpu", "some avg10=2.50 avg60=0.00 avg300=0.00 total=5\n");
+        assert_eq!(look().pressure, None, "one of three");
+        let both = "some avg10=3.00 avg60=0 avg300=0 total=5\nfull avg10=1.00 avg60=0 total=5\n";
+        write("pressure/memory", both);
+        write("pressure/io", "some avg10=9.00 total=5\nfull avg10=8.00 total=5\n");
+        let wanted = Pressure {
+            cpu_some: 2.5,
+            memory_some: 3.0,
+            memory_full: 1.0,
+            io_some: 9.0,
+            io_full: 8.0,
+        };
+        assert_eq!(look().pressure, Some(wanted));
+
+        let memory = "MemTotal: 100 kB\nMemAvailable: 40 kB\nSwapTotal: 50 kB\nSwapFree: 20 kB\n";
+        write("meminfo", memory);
+        let sample = look();
+        assert_eq!((sample.memory_used_bytes, sample.swap_total_bytes), (60 << 10, 50 << 10));
+        assert_eq!(sample.swap_used_bytes, 30 << 10);
     }
 }

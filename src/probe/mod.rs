@@ -5,25 +5,33 @@
 //! process (no command line, no memory map). If it is stuck all the same, on a dead network
 //! disk that holds an output file, only its samples stop.
 
+mod aside;
+mod cores;
 mod cpus;
+mod files;
+mod load;
 mod machine;
 mod processes;
-
 mod procfs;
 mod quiet;
 mod shortage;
+mod spread;
+mod sum;
+mod threads;
 mod trees;
 
+pub use cores::core_infos;
 pub use cpus::{Cpus, usable_cpus};
 pub use shortage::{Shortage, read_shortage};
 
 use crate::clock;
 use crate::model::exec::Finding;
-use crate::model::{AttemptId, Mono, ProcRef, Sample, limits};
+use crate::model::{AttemptId, Mono, Now, ProcRef, Sample, limits};
+use aside::{Aside, Order};
 use machine::Machine;
 use std::collections::BTreeMap;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,6 +47,8 @@ pub struct Watched {
     pub output: [Option<PathBuf>; 2],
     /// The `after` of the task's `quiet` rule.
     pub quiet: Option<Duration>,
+    /// Threads that the task file gives it; at least 1.
+    pub threads: u32,
     /// It is paused, or waits for one of ganger's own locks: being still means nothing.
     pub paused: bool,
 }
@@ -107,9 +117,10 @@ impl Probe {
         on_finding: impl FnMut(Finding) + Send + 'static,
     ) -> io::Result<Probe> {
         let shared = Arc::new(Shared::default());
+        let mut looker = Looker::new()?;
         let of_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new().name("probe".to_owned()).spawn(move || {
-            look_until_the_end(&of_thread, &list, on_sample, on_finding);
+            look_until_the_end(&mut looker, &of_thread, &list, on_sample, on_finding);
             *lock(&of_thread.life) = Life::Ended;
             of_thread.changed.notify_all();
         })?;
@@ -140,30 +151,78 @@ impl Drop for Probe {
     }
 }
 
+/// Takes one look after the other. What [`Probe`] runs on its thread; a benchmark may run it on
+/// its own.
+pub struct Looker {
+    machine: Machine,
+    trees: Trees,
+    aside: Aside,
+    n_looks: u64,
+}
+
+impl Looker {
+    /// # Errors
+    /// When the system gives no thread for what is read aside.
+    pub fn new() -> io::Result<Looker> {
+        Ok(Looker {
+            machine: Machine::new(Path::new("/proc")),
+            trees: Trees::new(PathBuf::from("/proc")),
+            aside: Aside::start()?,
+            n_looks: 0,
+        })
+    }
+
+    /// Looks at the machine and at these attempts.
+    pub fn look(
+        &mut self,
+        now: Now,
+        watched: &[Watched],
+        on_finding: &mut dyn FnMut(Finding),
+    ) -> Sample {
+        // The machine first: it says how many processes were started, so that the trees know
+        // whether they have to look for new ones.
+        let mut machine = self.machine.look(now.mono);
+        let mut trees = self.trees.look(now, watched, self.machine.forks(), on_finding);
+        spread::spread(&mut machine.cores, self.trees.uses());
+
+        let seen = self.aside.report();
+        machine.own.resident_bytes = seen.own_bytes;
+        for core in &mut machine.cores {
+            core.mhz = seen.mhz.get(&core.core).copied();
+        }
+        for tree in &mut trees {
+            let details = seen.attempts.get(&tree.attempt).copied().unwrap_or_default();
+            tree.fds = details.fds;
+            tree.voluntary_switches_per_s = details.voluntary_switches_per_s;
+        }
+        if self.n_looks.is_multiple_of(limits::PROBE_SLOW_LOOKS) {
+            self.aside.ask(Order {
+                processes: self.trees.heaviest().to_vec(),
+                cores: machine.cores.iter().map(|c| c.core).collect(),
+            });
+        }
+        self.n_looks += 1;
+        Sample { at: now.mono, machine, trees, outputs: self.trees.outputs() }
+    }
+}
+
 fn look_until_the_end(
+    looker: &mut Looker,
     shared: &Shared,
     list: &WatchList,
     mut on_sample: impl FnMut(Arc<Sample>),
     mut on_finding: impl FnMut(Finding),
 ) {
-    let mut machine = Machine::new();
-    let mut trees = Trees::new(PathBuf::from("/proc"));
     let mut pause = limits::PROBE_FIRST_LOOK;
     while waited(shared, pause) {
         let now = clock::now();
-        let watched = list.all();
-        let looked = trees.look(now, &watched, &mut |finding| {
+        let sample = looker.look(now, &list.all(), &mut |finding| {
             // It may have ended while the look went on.
             if list.holds(finding.attempt) {
                 on_finding(finding);
             }
         });
-        on_sample(Arc::new(Sample {
-            at: now.mono,
-            machine: machine.look(),
-            trees: looked,
-            outputs: trees.outputs(),
-        }));
+        on_sample(Arc::new(sample));
         pause = pause_after(clock::mono(), now.mono);
     }
 }

@@ -2,15 +2,17 @@
 //!
 //! A process belongs to an attempt when its parent does, or when it is in the session of the
 //! attempt's leader: the first finds children that called setsid(2), the second finds those
-//! whose parent has ended. Once in, a process stays in until it ends. Only `stat` and `io` are
-//! read: neither waits for the memory lock of the process, which a stuck one may hold for ever.
+//! whose parent has ended. Once in, a process stays in until it ends. Only `stat`, `schedstat` and
+//! `io` are read: none waits for the memory lock of the process, which a stuck one may hold for
+//! ever. `schedstat` comes first, since it costs a third: who has not run is not read further.
 
-use super::procfs::{self, PidStat};
-use crate::model::{AttemptId, ProcRef, limits};
-use std::collections::HashMap;
-use std::fs::{self, File};
-use std::io;
-use std::os::unix::fs::FileExt;
+use super::files::{Folder, Keep, Trouble};
+use super::procfs::{self, IoBytes, PidStat, Sched};
+use super::threads::Threads;
+use crate::model::{AttemptId, Mono, ProcRef, limits};
+use std::collections::{HashMap, HashSet};
+use std::fs;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -21,12 +23,58 @@ pub struct Member {
     pub stat: PidStat,
     /// What it showed at the look before; `None` for a new one.
     pub before: Option<PidStat>,
-    /// Kept open while there are few: cheaper than opening, and it can never read a stranger
-    /// with the same pid.
-    file: Option<File>,
+    /// Of its first thread; `None` where the kernel does not count.
+    pub sched: Option<Sched>,
+    pub sched_before: Option<Sched>,
+    /// What its threads did, when it has several.
+    pub threads: Threads,
+    io: Option<IoBytes>,
+    /// It may have moved bytes since `io` was read.
+    io_is_old: bool,
+    files: Files,
     seen_at_look: u64,
     /// It is there but could not be read at this look.
     pub unreadable: bool,
+}
+
+impl Member {
+    fn new(attempt: AttemptId, stat: PidStat, files: Files, seen_at_look: u64) -> Member {
+        Member {
+            attempt,
+            stat,
+            before: None,
+            sched: None,
+            sched_before: None,
+            threads: Threads::default(),
+            io: None,
+            io_is_old: true,
+            files,
+            seen_at_look,
+            unreadable: false,
+        }
+    }
+
+    /// Returns whether it cannot have changed since `stat` was read, since it has not run: what
+    /// matters of a process with one thread changes only by running. One that could run may have
+    /// got its turn without being counted yet.
+    fn stood_still(&self, sched: Option<Sched>) -> bool {
+        sched.is_some() && sched == self.sched && self.stat.threads == 1 && self.stat.state != b'R'
+    }
+}
+
+/// Files of a process, kept open while there are few: cheaper than opening, and they can never
+/// read a stranger with the same pid.
+#[derive(Debug, Default)]
+struct Files {
+    stat: Option<OwnedFd>,
+    schedstat: Option<OwnedFd>,
+    io: Option<OwnedFd>,
+}
+
+impl Files {
+    fn n_open(&self) -> usize {
+        [&self.stat, &self.schedstat, &self.io].into_iter().flatten().count()
+    }
 }
 
 /// A process of nobody, remembered so that it need not be read at every look.
@@ -40,35 +88,44 @@ struct Other {
 pub struct Processes {
     /// `/proc`
     root: PathBuf,
+    folder: Folder,
     look: u64,
-    files: usize,
     members: HashMap<i32, Member>,
     others: HashMap<i32, Other>,
     /// Members of the look before that have ended.
-    ended: Vec<(i32, AttemptId, PidStat)>,
+    ended: Vec<Ended>,
     /// Some process could not be read and may belong to any attempt.
     missed: bool,
-    buffer: Box<[u8; 4096]>,
+    /// Forks of the machine before processes were listed last.
+    listed_at_fork: Option<u64>,
+    /// Leaders at the look before.
+    leaders: HashSet<ProcRef>,
+    /// The kernel counts how long threads ran and waited.
+    has_sched: bool,
 }
 
-enum Reading {
-    Stat(PidStat),
-    Gone,
-    Forbidden,
-    Unreadable,
+/// A process of an attempt that is gone, with what it last showed.
+pub struct Ended {
+    pub pid: i32,
+    pub attempt: AttemptId,
+    pub stat: PidStat,
+    pub io: Option<IoBytes>,
 }
 
 impl Processes {
     pub fn new(root: PathBuf) -> Processes {
+        let own = fs::read(root.join("self/schedstat"));
         Processes {
+            folder: Folder::open(&root),
             root,
             look: 0,
-            files: 0,
             members: HashMap::new(),
             others: HashMap::new(),
             ended: Vec::new(),
             missed: false,
-            buffer: Box::new([0; 4096]),
+            listed_at_fork: None,
+            leaders: HashSet::new(),
+            has_sched: own.is_ok_and(|text| procfs::sched(&text).is_some()),
         }
     }
 
@@ -77,14 +134,14 @@ impl Processes {
         self.members.clear();
         self.others.clear();
         self.ended.clear();
-        self.files = 0;
+        self.leaders.clear();
+        self.listed_at_fork = None;
     }
 
     /// Closes what is kept open, so that the next look opens everything anew.
     #[cfg(test)]
     pub fn close_files(&mut self) {
-        self.members.values_mut().for_each(|member| member.file = None);
-        self.files = 0;
+        self.members.values_mut().for_each(|member| member.files = Files::default());
     }
 
     /// Writes the time since boot of a machine in a folder.
@@ -93,22 +150,44 @@ impl Processes {
         assert!(fs::write(self.root.join("uptime"), text).is_ok());
     }
 
-    /// Looks at the machine: afterwards [`Processes::members`] are those alive now.
-    pub fn look(&mut self, leaders: &HashMap<i32, (AttemptId, ProcRef)>) {
+    /// Looks at the machine: afterwards [`Processes::members`] are those alive now. `forks` is
+    /// how many processes the machine had ever started shortly before.
+    pub fn look(
+        &mut self,
+        now: Mono,
+        leaders: &HashMap<i32, (AttemptId, ProcRef)>,
+        forks: Option<u64>,
+    ) {
         self.look += 1;
-        self.missed = false;
         self.drop_members_of_ended_attempts(leaders);
-        let pids = self.pids();
+        let n_open = self.members.values().map(|m| m.files.n_open()).sum();
+        if !self.folder.set_budget(n_open, leaders.len()) {
+            self.members.values_mut().for_each(|member| member.files = Files::default());
+        }
+        // Where nobody was started, nobody is new: the list of all processes costs as much as
+        // all the rest.
+        let may_be_new = forks.is_none() || forks != self.listed_at_fork || self.missed;
+        let pids = if may_be_new { self.pids() } else { self.members.keys().copied().collect() };
+        self.missed = false;
         for pid in &pids {
             self.read_again(*pid);
         }
         self.note_the_gone();
-        self.others.retain(|_, other| other.listed_at_look == self.look);
-        for pid in pids {
-            if let Some(attempt) = self.attempt_of(pid, leaders) {
-                self.join(pid, attempt);
+        if may_be_new {
+            self.listed_at_fork = forks;
+            self.others.retain(|_, other| other.listed_at_look == self.look);
+        }
+        let now_leaders = leaders.values().map(|(_, proc)| *proc).collect();
+        let changed = std::mem::replace(&mut self.leaders, now_leaders) != self.leaders;
+        if may_be_new || changed {
+            let strangers: Vec<i32> = self.others.keys().copied().collect();
+            for pid in strangers {
+                if let Some(attempt) = self.attempt_of(pid, leaders) {
+                    self.join(pid, attempt);
+                }
             }
         }
+        self.look_at_threads(now);
     }
 
     /// The processes of all attempts.
@@ -116,15 +195,15 @@ impl Processes {
         self.members.iter().map(|(pid, member)| (*pid, member))
     }
 
-    /// Members of the look before that are gone, with what they last showed.
-    pub fn ended(&self) -> impl Iterator<Item = &(i32, AttemptId, PidStat)> {
+    /// Members of the look before that are gone.
+    pub fn ended(&self) -> impl Iterator<Item = &Ended> {
         self.ended.iter()
     }
 
     /// Returns whether `pid` was a member of `attempt` at this look or the one before.
     pub fn is_or_was_member(&self, pid: i32, attempt: AttemptId) -> bool {
         self.members.get(&pid).is_some_and(|m| m.attempt == attempt)
-            || self.ended.iter().any(|(p, a, _)| *p == pid && *a == attempt)
+            || self.ended.iter().any(|e| e.pid == pid && e.attempt == attempt)
     }
 
     /// Returns the time since boot, sleep of the machine included.
@@ -139,82 +218,117 @@ impl Processes {
         self.missed
     }
 
-    /// Returns the bytes that a process has moved; `None` when that may not be read.
-    pub fn io_bytes(&mut self, pid: i32) -> Option<u64> {
-        let file = File::open(self.root.join(pid.to_string()).join("io")).ok()?;
-        let n = file.read_at(self.buffer.as_mut_slice(), 0).ok()?;
-        Some(procfs::io_bytes(self.buffer.get(..n)?))
+    /// Returns the bytes that a member has moved; `None` when that may not be read.
+    pub fn io_bytes(&mut self, pid: i32) -> Option<IoBytes> {
+        let member = self.members.get_mut(&pid)?;
+        if member.io_is_old {
+            let text = self.folder.read(&mut member.files.io, pid, "io", Keep::Half).ok();
+            member.io = text.map(procfs::io_bytes);
+            // Other threads may run unseen.
+            member.io_is_old = member.sched.is_none() || member.stat.threads != 1;
+        }
+        member.io
     }
 
     fn drop_members_of_ended_attempts(&mut self, leaders: &HashMap<i32, (AttemptId, ProcRef)>) {
         self.ended.clear();
-        let watched: std::collections::HashSet<AttemptId> =
-            leaders.values().map(|(attempt, _)| *attempt).collect();
-        let files = &mut self.files;
-        self.members.retain(|_, member| {
-            let keep = watched.contains(&member.attempt);
-            if !keep && member.file.is_some() {
-                *files -= 1;
-            }
-            keep
-        });
+        let watched: HashSet<AttemptId> = leaders.values().map(|(attempt, _)| *attempt).collect();
+        self.members.retain(|_, member| watched.contains(&member.attempt));
     }
 
-    fn pids(&self) -> Vec<i32> {
-        let Ok(folder) = fs::read_dir(&self.root) else { return Vec::new() };
-        folder.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
+    fn pids(&mut self) -> Vec<i32> {
+        self.folder.numbers(".")
     }
 
     /// Brings what is known of a process up to date: members always, others when they are new
     /// or were read long ago.
     fn read_again(&mut self, pid: i32) {
-        let look = self.look;
-        if let Some(member) = self.members.get_mut(&pid) {
-            let reading = match &member.file {
-                Some(file) => read_open(file, &mut self.buffer),
-                None => read_path(&self.root, pid, &mut self.buffer).1,
-            };
-            match reading {
-                Reading::Stat(stat) if stat.start_ticks == member.stat.start_ticks => {
-                    member.before = Some(std::mem::replace(&mut member.stat, stat));
-                    member.seen_at_look = look;
-                    member.unreadable = false;
-                    return;
-                }
-                Reading::Forbidden | Reading::Unreadable => {
-                    member.before = Some(member.stat);
-                    member.seen_at_look = look;
-                    member.unreadable = true;
-                    return;
-                }
-                // It has ended and `pid` may already be another process, read below.
-                _ => self.end(pid),
+        // Spread over the looks by pid, so that no look has to read all of them.
+        let is_turn =
+            (self.look + u64::from(pid.unsigned_abs())).is_multiple_of(limits::PROBE_REREAD_LOOKS);
+        if self.members.contains_key(&pid) {
+            if self.read_member(pid, is_turn) {
+                return;
             }
+            // It has ended and `pid` may already be another process, read below.
+            self.end(pid);
         }
         if let Some(other) = self.others.get_mut(&pid) {
-            other.listed_at_look = look;
-            // Spread over the looks by pid, so that no look has to read all of them.
-            let turn = look + u64::from(pid.unsigned_abs());
-            if !turn.is_multiple_of(limits::PROBE_REREAD_LOOKS) {
+            other.listed_at_look = self.look;
+            if !is_turn {
                 return;
             }
         }
-        match read_path(&self.root, pid, &mut self.buffer).1 {
-            Reading::Stat(stat) => {
-                self.others.insert(pid, Other { stat, listed_at_look: look });
+        match read_stat(&mut self.folder, &mut None, pid) {
+            Ok(stat) => {
+                self.others.insert(pid, Other { stat, listed_at_look: self.look });
             }
             // Strangers often may not be read (`hidepid`): only other errors hide our own.
-            Reading::Gone | Reading::Forbidden => {
+            Err(Trouble::Gone | Trouble::Forbidden) => {
                 self.others.remove(&pid);
             }
-            Reading::Unreadable => self.missed = true,
+            Err(Trouble::Unreadable) => self.missed = true,
+        }
+    }
+
+    /// Reads a member again; `false` when it is gone.
+    fn read_member(&mut self, pid: i32, is_turn: bool) -> bool {
+        let Some(member) = self.members.get_mut(&pid) else { return false };
+        let sched = if self.has_sched {
+            let file = &mut member.files.schedstat;
+            self.folder.read(file, pid, "schedstat", Keep::All).ok().and_then(procfs::sched)
+        } else {
+            None
+        };
+        let still = member.stood_still(sched);
+        member.sched_before = std::mem::replace(&mut member.sched, sched);
+        member.seen_at_look = self.look;
+        // What the kernel takes from it without its help, such as memory, is seen at its turn.
+        if still && !is_turn {
+            member.before = Some(member.stat);
+            member.unreadable = false;
+            return true;
+        }
+        member.io_is_old |= !still;
+        let stat = read_stat(&mut self.folder, &mut member.files.stat, pid);
+        member.unreadable = false;
+        match stat {
+            Ok(stat) if stat.start_ticks == member.stat.start_ticks => {
+                member.before = Some(std::mem::replace(&mut member.stat, stat));
+                true
+            }
+            Err(Trouble::Forbidden | Trouble::Unreadable) => {
+                member.before = Some(member.stat);
+                member.unreadable = true;
+                true
+            }
+            Ok(_) | Err(Trouble::Gone) => false,
+        }
+    }
+
+    /// Looks at the threads of those that have several and used a CPU; those that waited longest
+    /// come first, since there may be more than one look should read.
+    fn look_at_threads(&mut self, now: Mono) {
+        let look = self.look;
+        let mut due: Vec<(u64, &i32, &mut Member)> = self
+            .members
+            .iter_mut()
+            .filter(|(_, m)| m.stat.threads > 1 && m.stat.is_alive() && self.has_sched)
+            .filter_map(|(pid, m)| Some((m.threads.due(look, &m.stat, m.before.as_ref())?, pid, m)))
+            .collect();
+        due.sort_by_key(|(last, pid, _)| (*last, **pid));
+        let mut left = limits::PROBE_THREADS;
+        for (_, pid, member) in due {
+            if left == 0 {
+                break;
+            }
+            left -= member.threads.look(&mut self.folder, *pid, look, now, left);
         }
     }
 
     fn end(&mut self, pid: i32) {
-        if let Some(member) = self.members.remove(&pid) {
-            self.files -= usize::from(member.file.is_some());
-            self.ended.push((pid, member.attempt, member.stat));
+        if let Some(Member { attempt, stat, io, .. }) = self.members.remove(&pid) {
+            self.ended.push(Ended { pid, attempt, stat, io });
         }
     }
 
@@ -272,46 +386,27 @@ impl Processes {
         }
         let Some(other) = self.others.get(&pid) else { return };
         // What is known may be from an earlier look: counters must be of now.
-        let (file, reading) = read_path(&self.root, pid, &mut self.buffer);
-        let Reading::Stat(stat) = reading else { return };
+        let mut files = Files::default();
+        let Ok(stat) = read_stat(&mut self.folder, &mut files.stat, pid) else { return };
         if stat.start_ticks != other.stat.start_ticks {
             return;
         }
         self.others.remove(&pid);
-        let file = file.filter(|_| self.files < limits::PROBE_FDS);
-        self.files += usize::from(file.is_some());
-        let seen_at_look = self.look;
-        let member = Member { attempt, stat, before: None, file, seen_at_look, unreadable: false };
+        let mut member = Member::new(attempt, stat, files, self.look);
+        if self.has_sched {
+            let file = &mut member.files.schedstat;
+            let text = self.folder.read(file, pid, "schedstat", Keep::All).ok();
+            member.sched = text.and_then(procfs::sched);
+        }
         self.members.insert(pid, member);
     }
 }
 
-fn read_open(file: &File, buffer: &mut [u8; 4096]) -> Reading {
-    match file.read_at(buffer.as_mut_slice(), 0) {
-        Ok(n) => match buffer.get(..n).and_then(procfs::pid_stat) {
-            Some(stat) => Reading::Stat(stat),
-            None => Reading::Unreadable,
-        },
-        Err(error) => unread(&error),
-    }
-}
-
-fn read_path(root: &std::path::Path, pid: i32, buffer: &mut [u8; 4096]) -> (Option<File>, Reading) {
-    match File::open(root.join(pid.to_string()).join("stat")) {
-        Ok(file) => {
-            let reading = read_open(&file, buffer);
-            (Some(file), reading)
-        }
-        Err(error) => (None, unread(&error)),
-    }
-}
-
-fn unread(error: &io::Error) -> Reading {
-    match error.kind() {
-        io::ErrorKind::NotFound => Reading::Gone,
-        io::ErrorKind::PermissionDenied => Reading::Forbidden,
-        // It ended between the opening and the reading.
-        _ if error.raw_os_error() == Some(rustix::io::Errno::SRCH.raw_os_error()) => Reading::Gone,
-        _ => Reading::Unreadable,
-    }
+fn read_stat(
+    folder: &mut Folder,
+    file: &mut Option<OwnedFd>,
+    pid: i32,
+) -> Result<PidStat, Trouble> {
+    let text = folder.read(file, pid, "stat", Keep::Half)?;
+    procfs::pid_stat(text).ok_or(Trouble::Unreadable)
 }

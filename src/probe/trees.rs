@@ -1,11 +1,15 @@
-//! The process tree of each attempt: CPU, memory, age of output, and whether it is still.
+//! The process tree of each attempt: CPU, memory, I/O, age of output, and whether it is still.
 
 use super::Watched;
-use super::processes::{Member, Processes};
+use super::load::{Load, Shares, activity};
+use super::processes::Processes;
+use super::procfs::IoBytes;
 use super::quiet::{Seen, Stillness};
+use super::spread::Use;
+use super::sum::Sum;
 use crate::model::exec::Finding;
 use crate::model::query::Mark;
-use crate::model::{AttemptId, Mono, Now, OutputSample, ProcRef, TreeSample, Wall};
+use crate::model::{AttemptId, Mono, Now, OutputSample, ProcRef, TreeSample, Wall, limits};
 use std::collections::HashMap;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -23,6 +27,12 @@ pub struct Trees {
     /// Time since boot at this look, on the clock that `start_ticks` counts on.
     uptime: Option<Duration>,
     known: HashMap<AttemptId, Known>,
+    n_looks: u64,
+    looked_at: Option<Mono>,
+    /// The kernel counts how long processes are blocked on I/O.
+    has_io_wait: bool,
+    uses: Vec<Use>,
+    heaviest: Vec<(AttemptId, ProcRef)>,
 }
 
 /// What earlier looks found out about an attempt.
@@ -32,80 +42,55 @@ struct Known {
     peak_rss_bytes: u64,
     output: Output,
     last_output: Option<Mono>,
-    io: Option<u64>,
+    io: Io,
     stillness: Stillness,
+    load: Load,
+}
+
+/// What earlier looks found out about the bytes that an attempt moves.
+#[derive(Default)]
+struct Io {
+    moved: Option<u64>,
+    /// Where the next rate counts from.
+    from: Option<(Mono, IoBytes)>,
+    read_per_s: Option<f32>,
+    written_per_s: Option<f32>,
+    partial: bool,
 }
 
 /// Size and time of last change of each output file.
 type Output = [Option<(u64, i64)>; 2];
 
-/// The members of one attempt, added up.
-#[derive(Default)]
-struct Sum {
-    pids: Vec<i32>,
-    rss_pages: u64,
-    threads: u32,
-    processes: u32,
-    /// CPU ticks now of all members, ended children included.
-    ticks: u64,
-    /// The same at the look before, of those that were members then and can no longer show up
-    /// in a parent's counters.
-    ticks_before: u64,
-    /// Ticks that processes alive at both looks used themselves.
-    own_ticks_used: u64,
-    /// Processes came or went.
-    changed: bool,
-    partial: bool,
-}
-
-impl Sum {
-    fn add(&mut self, pid: i32, member: &Member) {
-        let stat = &member.stat;
-        if stat.is_alive() {
-            self.pids.push(pid);
-            self.processes += 1;
-            self.threads += stat.threads;
-            self.rss_pages += stat.rss_pages;
-        }
-        self.ticks += stat.all_ticks();
-        match &member.before {
-            Some(before) => {
-                self.ticks_before += before.all_ticks();
-                self.own_ticks_used += stat.own_ticks.saturating_sub(before.own_ticks);
-            }
-            None => self.changed = true,
-        }
-        self.partial |= member.unreadable;
-    }
-
-    /// CPU ticks used since the look before.
-    ///
-    /// When a child ends and its parent waits for it, its ticks move into the parent's counter:
-    /// the sum over the tree stays. Where nobody waited they are lost; then the processes that
-    /// are still alive give a lower bound.
-    fn ticks_used(&self) -> u64 {
-        self.ticks.saturating_sub(self.ticks_before).max(self.own_ticks_used)
-    }
-}
-
 impl Trees {
     pub fn new(root: PathBuf) -> Trees {
+        let delayacct = fs::read(root.join("sys/kernel/task_delayacct"));
         Trees {
             processes: Processes::new(root),
             page_bytes: system_number(libc::_SC_PAGESIZE),
             ticks_per_s: system_number(libc::_SC_CLK_TCK),
             uptime: None,
             known: HashMap::new(),
+            n_looks: 0,
+            looked_at: None,
+            has_io_wait: delayacct.is_ok_and(|text| text.starts_with(b"1")),
+            uses: Vec::new(),
+            heaviest: Vec::new(),
         }
     }
 
-    /// Looks at every watched attempt; hands findings to `on_finding`.
+    /// Looks at every watched attempt; hands findings to `on_finding`. `forks` is how many
+    /// processes the machine had started shortly before, where that is known.
     pub fn look(
         &mut self,
         now: Now,
         watched: &[Watched],
+        forks: Option<u64>,
         on_finding: &mut dyn FnMut(Finding),
     ) -> Vec<TreeSample> {
+        self.uses.clear();
+        self.heaviest.clear();
+        self.n_looks += 1;
+        let since_last = self.looked_at.replace(now.mono).map(|before| now.mono.since(before));
         if watched.is_empty() {
             self.processes.clear();
             self.known.clear();
@@ -113,9 +98,18 @@ impl Trees {
         }
         let leaders: HashMap<i32, (AttemptId, ProcRef)> =
             watched.iter().map(|w| (w.proc.pid, (w.attempt, w.proc))).collect();
-        self.processes.look(&leaders);
+        self.processes.look(now.mono, &leaders, forks);
         self.uptime = self.processes.uptime();
         let mut sums = self.sums();
+        if let Some(since_last) = since_last.filter(|s| !s.is_zero()) {
+            let ticks_of_a_percent = since_last.as_secs_f32() * self.ticks_per_s as f32 / 100.0;
+            self.uses.extend(sums.values().flat_map(|sum| sum.uses(ticks_of_a_percent)));
+        }
+        for (attempt, sum) in &mut sums {
+            let procs = sum.heaviest(limits::PROBE_DETAILED);
+            let procs = procs.map(|(pid, start_ticks)| (*attempt, ProcRef { pid, start_ticks }));
+            self.heaviest.extend(procs);
+        }
         let mut known = std::mem::take(&mut self.known);
         let mut trees = Vec::with_capacity(watched.len());
         for watched in watched {
@@ -137,17 +131,24 @@ impl Trees {
         self.known.iter().map(sample).collect()
     }
 
+    /// Where the CPU time since the look before was used.
+    pub fn uses(&self) -> &[Use] {
+        &self.uses
+    }
+
+    /// The processes of each attempt that used most CPU time in their life.
+    pub fn heaviest(&self) -> &[(AttemptId, ProcRef)] {
+        &self.heaviest
+    }
+
     fn sums(&self) -> HashMap<AttemptId, Sum> {
         let mut sums: HashMap<AttemptId, Sum> = HashMap::new();
         for (pid, member) in self.processes.members() {
             sums.entry(member.attempt).or_default().add(pid, member);
         }
-        for (_, attempt, stat) in self.processes.ended() {
-            let Some(sum) = sums.get_mut(attempt) else { continue };
-            sum.changed = true;
-            if self.processes.is_or_was_member(stat.ppid, *attempt) {
-                sum.ticks_before += stat.all_ticks();
-            }
+        for ended in self.processes.ended() {
+            let Some(sum) = sums.get_mut(&ended.attempt) else { continue };
+            sum.end(ended, self.processes.is_or_was_member(ended.stat.ppid, ended.attempt));
         }
         for sum in sums.values_mut() {
             sum.partial |= self.processes.missed_some();
@@ -169,42 +170,86 @@ impl Trees {
         ];
         let grew = std::mem::replace(&mut known.output, output) != output;
         known.last_output = last_output(now, &output).max(known.last_output);
-        let mut sum = sum?;
+        let sum = sum?;
 
+        if let Some((_, from)) = &mut known.io.from {
+            from.from_storage = from.from_storage.saturating_sub(sum.io_lost.from_storage);
+            from.to_storage = from.to_storage.saturating_sub(sum.io_lost.to_storage);
+        }
         let elapsed = known.at.replace(now.mono).map(|before| now.mono.since(before));
-        let percent = |ticks: u64, of: Duration| {
-            let cpu_s = ticks as f32 / self.ticks_per_s as f32;
-            (!of.is_zero()).then(|| cpu_s * 100.0 / of.as_secs_f32())
-        };
-        // Many jobs end before a second look: the first counts from their start.
-        let cpu_percent = match elapsed {
-            Some(elapsed) => percent(sum.ticks_used(), elapsed),
-            None => self.age(watched.proc).and_then(|age| percent(sum.ticks, age)),
-        };
-        let rss_bytes = sum.rss_pages * self.page_bytes;
-        known.peak_rss_bytes = known.peak_rss_bytes.max(rss_bytes);
-
-        let mut moved = elapsed.is_none() || grew || sum.changed || sum.ticks_used() > 0;
-        if !moved {
-            // The dearest file, read only when nothing else has shown a movement.
-            moved = self.io_moved(known, &mut sum);
+        let used = sum.used();
+        let mut moved = elapsed.is_none() || grew || sum.changed || used.ticks() > 0;
+        // A dear file: for its rates read at every other look, else when nothing else has shown
+        // a movement.
+        if self.n_looks.is_multiple_of(2) || known.io.from.is_none() || !moved {
+            moved |= self.read_io(now.mono, watched.proc, &mut known.io, &sum);
         }
         let seen = Seen { at: now.mono, moved, paused: watched.paused };
         if let Some(quiet) = known.stillness.look(seen, watched.quiet) {
             let quiet_since = known.stillness.since().unwrap_or(now.mono);
             on_finding(Finding { attempt: watched.attempt, quiet_since, quiet });
         }
-        Some(TreeSample {
+        Some(self.sample(watched, known, &sum, elapsed))
+    }
+
+    fn sample(
+        &mut self,
+        watched: &Watched,
+        known: &mut Known,
+        sum: &Sum,
+        elapsed: Option<Duration>,
+    ) -> TreeSample {
+        // Many jobs end before a second look: the first counts from their start.
+        let (used, of) = match elapsed {
+            Some(elapsed) => (sum.used(), Some(elapsed)),
+            None => (sum.now, self.age(watched.proc)),
+        };
+        let seconds = of.map(|of| of.as_secs_f32()).filter(|s| *s > 0.0);
+        let percent = |ticks: u64| Some(ticks as f32 * 100.0 / self.ticks_per_s as f32 / seconds?);
+        let states = sum.states();
+        let running = sum.running(elapsed, self.ticks_per_s);
+        let allotted = watched.threads.max(1);
+        known.load.look(states, running, allotted);
+        // Before 5.14 kernels count without saying so.
+        self.has_io_wait |= sum.io_wait_ticks > 0;
+        let counted = if self.has_io_wait && elapsed.is_some() {
+            percent(sum.io_wait_ticks).map(|p| p.min(100.0))
+        } else {
+            None
+        };
+        let shares = Shares {
+            cpu: percent(used.ticks()),
+            cpu_wait: of.and_then(|of| sum.waiting(of)).map(|w| w * 100.0),
+            io_wait: counted,
+        };
+        let rss_bytes = sum.rss_pages * self.page_bytes;
+        known.peak_rss_bytes = known.peak_rss_bytes.max(rss_bytes);
+        TreeSample {
             attempt: watched.attempt,
-            cpu_percent,
+            cpu_percent: shares.cpu,
+            user_percent: percent(used.user),
+            system_percent: percent(used.system),
+            cpu_wait_percent: shares.cpu_wait,
+            io_wait_percent: counted.or_else(|| known.load.io_wait()),
             rss_bytes,
             peak_rss_bytes: known.peak_rss_bytes,
+            read_bytes_per_s: known.io.read_per_s,
+            write_bytes_per_s: known.io.written_per_s,
+            major_faults_per_s: seconds.map(|s| used.major_faults as f32 / s),
+            // Read elsewhere, more rarely.
+            voluntary_switches_per_s: None,
+            fds: None,
             threads: sum.threads,
+            threads_running: running.round() as u32,
+            threads_allotted: allotted,
+            oversubscribed: known.load.is_oversubscribed(),
             processes: sum.processes,
+            core: sum.core(),
+            activity: activity(states, shares),
             last_output: known.last_output,
             quiet_since: known.stillness.since(),
-            partial: sum.partial,
-        })
+            partial: sum.partial || known.io.partial,
+        }
     }
 
     /// How long a process has been there, `None` when it is too young for its CPU time to tell
@@ -214,16 +259,44 @@ impl Trees {
         self.uptime?.checked_sub(started).filter(|age| *age >= YOUNG)
     }
 
-    /// Whether a tree has moved bytes since this was last asked.
-    fn io_moved(&mut self, known: &mut Known, sum: &mut Sum) -> bool {
-        let mut io = 0_u64;
+    /// Brings rates up to date; returns whether a tree has moved bytes since this was last asked.
+    fn read_io(&mut self, now: Mono, leader: ProcRef, known: &mut Io, sum: &Sum) -> bool {
+        let mut total: Option<IoBytes> = None;
+        known.partial = false;
         for pid in &sum.pids {
             match self.processes.io_bytes(*pid) {
-                Some(bytes) => io = io.wrapping_add(bytes),
-                None => sum.partial = true,
+                Some(bytes) => {
+                    let total = total.get_or_insert_default();
+                    total.moved = total.moved.wrapping_add(bytes.moved);
+                    total.from_storage += bytes.from_storage;
+                    total.to_storage += bytes.to_storage;
+                }
+                None => known.partial = true,
             }
         }
-        known.io.replace(io) != Some(io)
+        let moved = total.unwrap_or_default().moved;
+        self.rates(now, leader, known, total);
+        known.moved.replace(moved) != Some(moved)
+    }
+
+    fn rates(&self, now: Mono, leader: ProcRef, known: &mut Io, total: Option<IoBytes>) {
+        let Some(total) = total else {
+            (known.from, known.read_per_s, known.written_per_s) = (None, None, None);
+            return;
+        };
+        let (before, elapsed) = match known.from {
+            Some((at, before)) => (before, Some(now.since(at))),
+            None => (IoBytes::default(), self.age(leader)),
+        };
+        // Steps of a second, so that a rate does not jump with every look.
+        if elapsed.is_some_and(|e| known.from.is_some() && e < limits::PROBE_INTERVAL) {
+            return;
+        }
+        known.from = Some((now, total));
+        let seconds = elapsed.map(|e| e.as_secs_f32()).filter(|s| *s > 0.0);
+        let rate = |now: u64, before: u64| Some(now.saturating_sub(before) as f32 / seconds?);
+        known.read_per_s = rate(total.from_storage, before.from_storage);
+        known.written_per_s = rate(total.to_storage, before.to_storage);
     }
 }
 
@@ -298,7 +371,7 @@ mod tests {
             let at = Mono(self.second * 1_000_000);
             let now = Now { mono: at, wall: Wall(1_000_000_000_000 + at.0 as i64) };
             let (second, findings) = (self.second, &mut self.findings);
-            self.trees.look(now, watched, &mut |f| findings.push((second, f.quiet)))
+            self.trees.look(now, watched, None, &mut |f| findings.push((second, f.quiet)))
         }
     }
 
@@ -308,6 +381,7 @@ mod tests {
             proc: ProcRef { pid, start_ticks },
             output: [None, None],
             quiet: Some(Duration::from_secs(3)),
+            threads: 1,
             paused: false,
         }
     }
@@ -404,10 +478,10 @@ mod tests {
         for _ in 1..=7 {
             machine.look(still, &leader);
         }
-        // First look: baseline. Second: first reading of I/O. Quiet from then on.
-        assert_eq!(machine.findings, [(5, true)]);
+        // The first look is the baseline. Quiet from then on.
+        assert_eq!(machine.findings, [(4, true)]);
         let trees = machine.look(&[(100, 10, 100, 6, 0, 50)], &leader);
-        assert_eq!(machine.findings, [(5, true), (8, false)]);
+        assert_eq!(machine.findings, [(4, true), (8, false)]);
         assert_eq!(trees[0].quiet_since, None);
     }
 

@@ -79,9 +79,7 @@ impl World {
             peak_rss_bytes: 1,
             threads,
             processes: 1,
-            last_output: None,
-            quiet_since: None,
-            partial: false,
+            ..TreeSample::default()
         });
         self.sample.trees = trees.collect();
     }

@@ -43,6 +43,15 @@ pub struct Place {
     pub pool_size: u32,
 }
 
+/// Returns the threads that `threads` of a task gives a job in a pool of that size; `None`
+/// without the key.
+pub fn threads_of(prepared: &Prepared, task: &TaskSpec, pool_size: u32) -> Option<u32> {
+    Some(match task.threads? {
+        Threads::Exactly(n) => n,
+        Threads::Auto => (prepared.cpus.count / pool_size.max(1)).max(1),
+    })
+}
+
 /// Makes launch orders; keeps what all jobs share.
 pub struct Launcher {
     prepared: Arc<Prepared>,
@@ -255,11 +264,7 @@ impl Fill<'_> {
     }
 
     fn env(&self, task: &TaskSpec, env: &mut Variables) -> Result<(), String> {
-        if let Some(threads) = task.threads {
-            let n = match threads {
-                Threads::Exactly(n) => n,
-                Threads::Auto => (self.prepared.cpus.count / self.place.pool_size.max(1)).max(1),
-            };
+        if let Some(n) = threads_of(self.prepared, task, self.place.pool_size) {
             env.extend(THREAD_VARIABLES.iter().map(|name| pair(name, &n.to_string())));
         }
         for (name, value) in &task.env {

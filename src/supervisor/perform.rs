@@ -1,6 +1,6 @@
 //! Effects into the world, and events into the edges that follow them.
 
-use super::launch::Place;
+use super::launch::{Place, threads_of};
 use super::{Message, Supervisor, prepare};
 use crate::clock;
 use crate::engine::{Effect, Input};
@@ -42,11 +42,17 @@ impl Supervisor {
                 };
                 use std::os::unix::ffi::OsStringExt;
                 let files = self.outputs.files(*attempt);
+                let pool = &self.engine.state().pools()[rules.pool.0 as usize];
+                let spec = &self.prepared.plan.tasks[task.0 as usize];
+                // A job that takes three places may keep as many cores busy.
+                let threads = threads_of(&self.prepared, spec, pool.size())
+                    .unwrap_or_else(|| pool.effective_weight(rules.weight));
                 self.watch.watch(Watched {
                     attempt: *attempt,
                     proc: *proc,
                     output: [path(files.stdout), path(files.stderr)],
                     quiet: rules.quiet.map(|q| q.after),
+                    threads: threads.max(1),
                     paused: false,
                 });
             }

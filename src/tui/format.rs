@@ -67,6 +67,21 @@ pub fn percent(p: f32) -> String {
     format!("{p:.0}%")
 }
 
+/// Returns a percentage in at most four characters: `7%`, `100%`, `12x` for 1200 %.
+pub fn short_percent(p: f32) -> String {
+    let p = if p.is_finite() { p.clamp(0.0, 99_900.0) } else { 0.0 };
+    if p < 999.5 { format!("{p:.0}%") } else { format!("{:.0}x", p / 100.0) }
+}
+
+/// Returns bytes per second in at most four characters: `0`, `812K`.
+pub fn flow(bytes_per_s: f32) -> String {
+    if bytes_per_s.is_finite() && bytes_per_s >= 0.5 {
+        size(bytes_per_s as u64)
+    } else {
+        "0".into()
+    }
+}
+
 /// Returns a count in at most four characters: `999`, `8.3k`, `771k`, `1.2M`.
 pub fn short_count(n: u64) -> String {
     let v = n as f64;

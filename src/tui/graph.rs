@@ -38,14 +38,37 @@ pub const CLASSES: [(Role, &str); 7] = [
     (Role::CpuIowait, "wait"),
 ];
 
-/// Draws one core's time split by class.
+/// The shapes of time that others than this run used, in the order of [`CLASSES`]: lighter
+/// where the class has a shape, the letter where it has one.
+pub fn shapes_of_others(glyphs: &Glyphs) -> [&'static str; 7] {
+    let mut shapes = glyphs.classes;
+    (shapes[0], shapes[1], shapes[2]) = match glyphs.set {
+        GlyphSet::Ascii => (":", ":", ";"),
+        _ => ("▒", "▒", "░"),
+    };
+    shapes
+}
+
+/// Draws one core's time split by class. This run's part is the left one, in full shapes; the
+/// rest of what was busy is drawn in lighter ones.
 pub fn core_bar(canvas: &mut Canvas<'_>, x: u16, y: u16, width: u16, core: &CoreShares) {
-    let values = class_values(core);
-    let shapes = canvas.glyphs().classes;
-    let parts: Vec<_> =
-        (0..CLASSES.len()).map(|i| (values[i] / 100.0, shapes[i], CLASSES[i].0)).collect();
+    let glyphs = canvas.glyphs();
+    let (ours, others) = (glyphs.classes, shapes_of_others(glyphs));
+    let mut left = if core.run.is_finite() { core.run.max(0.0) } else { 0.0 };
+    let mut parts = Vec::with_capacity(10);
+    for (i, value) in class_values(core).into_iter().enumerate() {
+        let value = if value.is_finite() { value.max(0.0) } else { 0.0 };
+        let role = CLASSES[i].0;
+        let run = if i < OURS { left.min(value) } else { 0.0 };
+        left -= run;
+        parts.push((run / 100.0, ours[i], role));
+        parts.push(((value - run) / 100.0, others[i], role));
+    }
     shares(canvas, x, y, width, &parts);
 }
+
+/// Processes have user, nice and system time; the other classes are nobody's.
+const OURS: usize = 3;
 
 /// Returns the classes of a core in the order of [`CLASSES`], in percent.
 pub fn class_values(c: &CoreShares) -> [f32; 7] {
@@ -134,6 +157,66 @@ fn put_levels(canvas: &mut Canvas<'_>, at: (u16, u16), levels: (usize, usize), s
     }
 }
 
+/// Cells right of a graph for its scale: a marker and a number of four.
+pub const SCALE: u16 = 6;
+
+/// What stands right of a graph: each value at its height.
+pub struct Scale {
+    /// The value of the highest dot.
+    pub top: f32,
+    /// The value now, or at the time cursor.
+    pub value: Option<f32>,
+    pub peak: f32,
+    /// How values read, in at most four cells.
+    pub text: fn(f32) -> String,
+}
+
+/// Draws the scale of a graph into its own canvas: the value now beside where the graph is now,
+/// its peak at its height, the top.
+pub fn scale(model: &Model, canvas: &mut Canvas<'_>, scale: &Scale) {
+    let height = canvas.height();
+    if height == 0 || canvas.width() < SCALE {
+        return;
+    }
+    let row = |value: f32| {
+        let share = if scale.top > 0.0 { (value / scale.top).clamp(0.0, 1.0) } else { 0.0 };
+        let from_below = (share * f32::from(height)).ceil().max(1.0) as u16;
+        height - from_below.min(height)
+    };
+    let (mark, role) = match model.axis.cursor {
+        Some(_) => (canvas.glyphs().corners[5], Role::Key),
+        None => (marker_left(canvas.glyphs()), Role::Strong),
+    };
+    let mut free = 0..height;
+    if let Some(value) = scale.value.filter(|v| v.is_finite()) {
+        let y = row(value);
+        canvas.put(0, y, mark, role);
+        canvas.put_right(SCALE - 1, y, &(scale.text)(value), role);
+        let peak_y = row(scale.peak);
+        if scale.peak > value && peak_y != y {
+            canvas.put(0, peak_y, "↑", Role::Dim);
+            canvas.put_right(SCALE - 1, peak_y, &(scale.text)(scale.peak), Role::Dim);
+        }
+        let taken = if scale.peak > value { peak_y.min(y) } else { y };
+        free = 0..taken;
+    }
+    if !free.is_empty() {
+        canvas.put_right(SCALE - 1, 0, &(scale.text)(scale.top), Role::Idle);
+    }
+}
+
+fn marker_left(glyphs: &Glyphs) -> &'static str {
+    match glyphs.set {
+        GlyphSet::Braille => "◂",
+        _ => "<",
+    }
+}
+
+/// Returns the moment that graphs speak of: the time cursor, else now.
+pub fn moment(model: &Model) -> Mono {
+    model.axis.cursor.unwrap_or(model.now.mono)
+}
+
 /// Draws the time cursor over a graph that fills the canvas, and notes that a click sets it.
 pub fn time_cursor(model: &Model, canvas: &mut Canvas<'_>, panel: usize) {
     canvas.zone_all(Hit::Graph { panel });
@@ -157,23 +240,32 @@ pub fn axis_foot(model: &Model, cells: u16, middle: &str) -> Vec<Span> {
         Some(at) => format!(" cursor {} ", age(at)),
         None => middle.to_owned(),
     };
-    let used = left.width() + middle.width() + right.width();
-    let Some(gap) = usize::from(cells).checked_sub(used).filter(|gap| *gap >= 2) else {
-        return Vec::new();
+    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Dim };
+    // Where there is no room for all, the cursor says more than the scale.
+    let (left, middle, right) = (left.as_str(), middle.as_str(), right.as_str());
+    let forms = match model.axis.cursor {
+        Some(_) => [[left, middle, right], ["", middle, right], ["", middle, ""]],
+        None => [[left, middle, right], [left, "", right], ["", "", right]],
     };
-    let line = |n: usize| (glyphs.corners[4].repeat(n), Role::Border);
-    vec![
-        (left, Role::Dim),
-        line(gap / 2),
-        (middle, if model.axis.cursor.is_some() { Role::Key } else { Role::Dim }),
-        line(gap - gap / 2),
-        (right, Role::Dim),
-    ]
+    for [left, middle, right] in forms {
+        let used = left.width() + middle.width() + right.width();
+        let Some(gap) = usize::from(cells).checked_sub(used + 2) else { continue };
+        let line = |n: usize| (glyphs.corners[4].repeat(n), Role::Border);
+        return vec![
+            (left.to_owned(), Role::Dim),
+            line(gap / 2 + 1),
+            (middle.to_owned(), role),
+            line(gap - gap / 2 + 1),
+            (right.to_owned(), Role::Dim),
+        ];
+    }
+    Vec::new()
 }
 
-/// Any value above zero shows at least the lowest dot: something is not nothing.
-fn level_of(value: f32, top: f32, most: usize) -> usize {
-    if !value.is_finite() || value <= 0.0 || top <= 0.0 {
+/// Returns the step (0 to `most`) at which a value stands; any value above zero shows at least
+/// the lowest: something is not nothing.
+pub fn level_of(value: f32, top: f32, most: usize) -> usize {
+    if !value.is_finite() || value <= 0.0 || top <= 0.0 || most == 0 {
         return 0;
     }
     ((value / top * most as f32).round() as usize).clamp(1, most)

@@ -2,8 +2,9 @@
 
 use super::axis::Axis;
 use super::graph::class_values;
-use crate::model::{Mono, Slot, Snapshot, WorkerState};
+use crate::model::{Activity, Mono, Slot, Snapshot, WorkerState, WorkerView};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// Microseconds between two points.
 pub const STEP_US: u64 = 500_000;
@@ -11,21 +12,57 @@ pub const STEP_US: u64 = 500_000;
 const KEPT: usize = 7_200;
 /// Points in one cell of a worker's strip.
 pub const STRIP_STEPS: u64 = 6;
-/// Cells kept of a worker's strip.
-const STRIP_KEPT: usize = 20;
+/// Cells kept of a worker's strip: two minutes.
+pub const STRIP_KEPT: usize = 40;
+/// Pools with a series of their own; further ones count only in the sum.
+pub const POOLS_KEPT: usize = 4;
 
 /// What was at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Point {
     /// Jobs that wait.
     pub waiting: f32,
+    /// Jobs that wait in each of the first pools.
+    pub pools: [f32; POOLS_KEPT],
     /// Attempts that run.
     pub running: f32,
+    /// Jobs that have ended.
+    pub ended: f32,
     /// Percent of all cores by class, in the order of [`super::graph::CLASSES`].
     pub classes: [f32; 7],
+    /// Percent of all cores that this run used.
+    pub ours: f32,
+    /// Percent of memory in use.
+    pub memory: f32,
 }
 
 impl Point {
+    fn of(snapshot: &Snapshot) -> Point {
+        let machine = &snapshot.machine;
+        let counts = &snapshot.counts;
+        let mut point = Point {
+            waiting: counts.waiting() as f32,
+            running: counts.running as f32,
+            ended: counts.ended() as f32,
+            ..Point::default()
+        };
+        for (waiting, pool) in point.pools.iter_mut().zip(&snapshot.pools) {
+            *waiting = pool.ready as f32 + pool.blocked as f32;
+        }
+        let n = machine.cores.len() as f32;
+        for core in &machine.cores {
+            for (sum, value) in point.classes.iter_mut().zip(class_values(core)) {
+                *sum += value / n;
+            }
+            point.ours += core.run / n;
+        }
+        if machine.memory_total_bytes > 0 {
+            let share = machine.memory_used_bytes as f32 / machine.memory_total_bytes as f32;
+            point.memory = share * 100.0;
+        }
+        point
+    }
+
     /// Percent of all cores that were busy: every class but waiting for I/O.
     pub fn busy(&self) -> f32 {
         self.classes[..6].iter().sum()
@@ -33,22 +70,79 @@ impl Point {
 
     fn merge(&mut self, other: &Point) {
         self.waiting = self.waiting.max(other.waiting);
+        for (pool, other) in self.pools.iter_mut().zip(other.pools) {
+            *pool = pool.max(other);
+        }
         self.running = self.running.max(other.running);
+        self.memory = self.memory.max(other.memory);
         if other.busy() > self.busy() {
-            self.classes = other.classes;
+            (self.classes, self.ours) = (other.classes, other.ours);
         }
     }
 }
+
+/// Percent of one core that was busy, and that was this run's.
+pub type CoreThen = (u8, u8);
 
 /// One cell of a worker's strip.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Moment {
     Idle,
     /// Percent of one core, at most 100.
-    Busy(f32),
+    Running(f32),
+    WaitingCpu,
+    WaitingIo,
+    Sleeping,
     Quiet,
     Paused,
     Stopping,
+}
+
+impl Moment {
+    fn of(worker: &WorkerView) -> Moment {
+        let tree = worker.work.as_ref().and_then(|w| w.tree.as_ref());
+        match worker.state {
+            WorkerState::Idle | WorkerState::Reserved => return Moment::Idle,
+            WorkerState::Quiet => return Moment::Quiet,
+            WorkerState::Paused => return Moment::Paused,
+            WorkerState::Stopping => return Moment::Stopping,
+            WorkerState::Launching | WorkerState::Running => {}
+        }
+        let cpu = tree.and_then(|t| t.cpu_percent).unwrap_or(0.0);
+        match tree.map(|t| t.activity) {
+            Some(Activity::WaitingCpu) => Moment::WaitingCpu,
+            Some(Activity::WaitingIo) => Moment::WaitingIo,
+            Some(Activity::Stopped) => Moment::Paused,
+            // An eighth of a core is more than a pause between two breaths.
+            Some(Activity::Sleeping) if cpu < 12.5 => Moment::Sleeping,
+            _ => Moment::Running(cpu.clamp(0.0, 100.0)),
+        }
+    }
+
+    fn is_like(&self, other: &Moment) -> bool {
+        std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// A worker's last minutes: cells that are full, and what will be the next one.
+#[derive(Clone, Debug, Default)]
+struct Strip {
+    cells: VecDeque<Moment>,
+    open: Vec<Moment>,
+}
+
+impl Strip {
+    /// What it was most of the time; of what was equally long, the later.
+    fn sum(open: &[Moment]) -> Option<Moment> {
+        let often = |m: &Moment| open.iter().filter(|o| o.is_like(m)).count();
+        let most = *open.iter().max_by_key(|m| often(m))?;
+        let Moment::Running(_) = most else { return Some(most) };
+        let cpu = open.iter().filter_map(|m| match m {
+            Moment::Running(percent) => Some(*percent),
+            _ => None,
+        });
+        Some(Moment::Running(cpu.sum::<f32>() / often(&most) as f32))
+    }
 }
 
 /// Series over the last hour, oldest first.
@@ -57,7 +151,9 @@ pub struct History {
     /// Number of the next point.
     step: Option<u64>,
     points: VecDeque<Point>,
-    strips: BTreeMap<Slot, VecDeque<Moment>>,
+    /// Every core at the moment of each point; looks are rarer than points, so many share one.
+    cores: VecDeque<Arc<[CoreThen]>>,
+    strips: BTreeMap<Slot, Strip>,
 }
 
 impl History {
@@ -77,32 +173,22 @@ impl History {
     }
 
     fn sample(&mut self, step: u64, snapshot: &Snapshot) {
-        let cores = &snapshot.machine.cores;
-        let mut point = Point {
-            waiting: snapshot.counts.waiting() as f32,
-            running: snapshot.counts.running as f32,
-            ..Point::default()
-        };
-        for core in cores {
-            for (sum, value) in point.classes.iter_mut().zip(class_values(core)) {
-                *sum += value / cores.len() as f32;
-            }
-        }
-        push(&mut self.points, point, KEPT);
-        if !step.is_multiple_of(STRIP_STEPS) {
-            return;
-        }
+        push(&mut self.points, Point::of(snapshot), KEPT);
+        let byte = |percent: f32| percent.clamp(0.0, 100.0).round() as u8;
+        let cores = snapshot.machine.cores.iter().map(|c| (byte(c.busy()), byte(c.run)));
+        let same = self.cores.back().filter(|last| cores.clone().eq(last.iter().copied()));
+        let cores = same.cloned().unwrap_or_else(|| cores.collect());
+        push(&mut self.cores, cores, KEPT);
         self.strips.retain(|slot, _| snapshot.workers.iter().any(|w| w.slot == *slot));
         for worker in &snapshot.workers {
-            let cpu = worker.work.as_ref().and_then(|w| w.tree).and_then(|t| t.cpu_percent);
-            let moment = match worker.state {
-                WorkerState::Idle | WorkerState::Reserved => Moment::Idle,
-                WorkerState::Quiet => Moment::Quiet,
-                WorkerState::Paused => Moment::Paused,
-                WorkerState::Stopping => Moment::Stopping,
-                _ => Moment::Busy(cpu.unwrap_or(0.0).min(100.0)),
-            };
-            push(self.strips.entry(worker.slot).or_default(), moment, STRIP_KEPT);
+            let strip = self.strips.entry(worker.slot).or_default();
+            if step.is_multiple_of(STRIP_STEPS)
+                && let Some(moment) = Strip::sum(&strip.open)
+            {
+                push(&mut strip.cells, moment, STRIP_KEPT);
+                strip.open.clear();
+            }
+            strip.open.push(Moment::of(worker));
         }
     }
 
@@ -135,23 +221,37 @@ impl History {
 
     /// Returns what was at a moment.
     pub fn at(&self, moment: Mono) -> Option<Point> {
+        self.points.get(self.index(moment)?).copied()
+    }
+
+    /// Returns what every core did at a moment, in their order.
+    pub fn cores_at(&self, moment: Mono) -> Option<&[CoreThen]> {
+        self.cores.get(self.index(moment)?).map(|cores| &**cores)
+    }
+
+    fn index(&self, moment: Mono) -> Option<usize> {
         let first = self.step? - self.points.len() as u64;
-        let step = moment.0 / STEP_US;
-        self.points.get(usize::try_from(step.checked_sub(first)?).ok()?).copied()
+        usize::try_from((moment.0 / STEP_US).checked_sub(first)?).ok()
     }
 
-    /// Returns a worker's last minute, oldest first.
-    pub fn strip(&self, slot: Slot) -> impl DoubleEndedIterator<Item = Moment> + '_ {
-        self.strips.get(&slot).into_iter().flatten().copied()
+    /// Returns a worker's last cells, oldest first; the last of them is not over yet.
+    pub fn strip(&self, slot: Slot, cells: usize) -> Vec<Moment> {
+        let Some(strip) = self.strips.get(&slot) else { return Vec::new() };
+        let mut all: Vec<_> = strip.cells.iter().copied().chain(Strip::sum(&strip.open)).collect();
+        all.drain(..all.len().saturating_sub(cells));
+        all
     }
 
-    /// Returns how much the queue grew (or shrank) per second over the last ten seconds.
-    pub fn waiting_per_s(&self) -> Option<f32> {
-        let last = self.points.back()?;
-        let n = self.points.len().min(21);
-        let first = self.points.get(self.points.len() - n)?;
-        let seconds = (n - 1) as f32 * STEP_US as f32 / 1e6;
-        (seconds >= 2.0).then(|| (last.waiting - first.waiting) / seconds)
+    /// Returns by how much the queue grew (or shrank) per second, and jobs that ended per
+    /// second, over the ten seconds before a moment.
+    pub fn flow(&self, moment: Mono) -> Option<(f32, f32)> {
+        let last = self.index(moment)?.min(self.points.len().checked_sub(1)?);
+        let first = last.saturating_sub(20);
+        let (then, now) = (self.points.get(first)?, self.points.get(last)?);
+        let seconds = (last - first) as f32 * STEP_US as f32 / 1e6;
+        let per_s = |then: f32, now: f32| (now - then) / seconds;
+        (seconds >= 2.0)
+            .then(|| (per_s(then.waiting, now.waiting), per_s(then.ended, now.ended).max(0.0)))
     }
 }
 

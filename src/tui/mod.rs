@@ -11,9 +11,11 @@ pub mod canvas;
 pub mod config;
 pub mod draw;
 mod events;
+mod footer;
 pub mod format;
 pub mod glyphs;
 pub mod graph;
+mod header;
 pub mod history;
 pub mod input;
 pub mod keymap;
@@ -23,6 +25,7 @@ pub mod list;
 pub mod model;
 mod mouse;
 pub mod output;
+mod own;
 pub mod panels;
 pub mod popups;
 pub mod sample;
@@ -42,6 +45,7 @@ use config::Config;
 use glyphs::Glyphs;
 use keymap::Keymap;
 use model::{FeedbackKind, Model};
+use own::Own;
 use std::io;
 use std::sync::mpsc;
 use std::time::Duration;
@@ -113,8 +117,9 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
         acts::say(&mut model, FeedbackKind::Refused, warning);
     }
     let frame = options.config.refresh;
-    let (last_frame, dirty, at_once) = (None, true, true);
-    Ok(Loop { model, screen, sender, themes, frame, last_frame, dirty, at_once }.run(&messages))
+    let (own, last_frame, dirty, at_once) = (Own::default(), None, true, true);
+    Ok(Loop { model, screen, sender, themes, own, frame, last_frame, dirty, at_once }
+        .run(&messages))
 }
 
 /// Makes the look that was chosen. Asks the terminal about its background when that matters, so
@@ -139,6 +144,8 @@ struct Loop {
     screen: Screen,
     sender: Sender,
     themes: ThemeStore,
+    /// What this process costs.
+    own: Own,
     /// Least time between two frames that no key asked for.
     frame: Duration,
     last_frame: Option<Mono>,
@@ -169,6 +176,9 @@ impl Loop {
             }
             if let Some(theme) = self.themes.poll(clock::mono()) {
                 self.put_on(theme);
+            }
+            if let Some(own) = self.own.look(clock::mono()) {
+                self.model.own = own;
             }
         }
     }

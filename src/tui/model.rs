@@ -8,13 +8,13 @@ use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::{Ask, Output, Target};
-use super::panels::{self, PANELS};
+use super::panels::{self, Order, PANELS};
 use super::sanitize::one_line;
 use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
-    AttemptId, Command, FailureView, JobNo, Mono, Now, PoolIdx, ProcRef, RunInfo, RunState, Slot,
-    Snapshot, StopHow, WorkerState, WorkerView,
+    AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
+    Slot, Snapshot, StopHow, WorkerState, WorkerView,
 };
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
@@ -46,6 +46,8 @@ pub struct Model {
     pub source: usize,
     pub worker: Option<Slot>,
     pub workers: List,
+    /// How the workers are sorted and filtered.
+    pub order: Order,
     pub failure: Option<JobNo>,
     pub failures: List,
     /// Jobs that the next act is about.
@@ -63,6 +65,8 @@ pub struct Model {
     pub hold_at_end: bool,
     /// Acts that can be taken back, the newest last: what was done, and what undoes it.
     pub undo: Vec<(String, Command)>,
+    /// What the process of this screen costs.
+    pub own: OwnUse,
     /// A number that was just typed, for `4+`.
     pub count: Option<Count>,
     /// What can be clicked in the frame that is on the screen.
@@ -217,6 +221,7 @@ impl Model {
             source: panels::WORKERS,
             worker: None,
             workers: List::default(),
+            order: Order::default(),
             failure: None,
             failures: List::default(),
             tags: BTreeMap::new(),
@@ -230,6 +235,7 @@ impl Model {
             bye: None,
             hold_at_end: true,
             undo: Vec::new(),
+            own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
             drag: None,

@@ -7,13 +7,15 @@ mod queue;
 mod workers;
 
 use super::canvas::{Canvas, Span};
+use super::glyphs::GlyphSet;
 use super::keymap::Act;
 use super::model::{Model, Selection};
 use super::theme::Role;
 use super::update::Action;
+use super::zones::Hit;
 use crate::model::query::Reply;
 
-pub use workers::{STATE_WORDS, size_text};
+pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
 ///
@@ -157,4 +159,31 @@ fn put_label(row: &mut Canvas<'_>, x: u16, cells: u16, label: &str) {
     if !inputs.is_empty() && used + 1 < cells {
         row.put_cut(x + used + 1, 0, cells - used - 1, inputs, Role::KeyText);
     }
+}
+
+/// Draws the scroll bar of a list of `n` rows over its right edge, when not all of them fit;
+/// the canvas holds the rows and nothing else.
+fn scroll_bar(rows: &mut Canvas<'_>, panel: usize, offset: usize, n: usize) {
+    let (width, height) = (rows.width(), rows.height());
+    let shown = usize::from(height);
+    if n <= shown || height < 2 || width == 0 {
+        return;
+    }
+    let x = width - 1;
+    let cells = (shown * shown / n).clamp(1, shown - 1);
+    let top = (offset * (shown - cells)).div_ceil(n - shown).min(shown - cells);
+    let (thumb, track) = match rows.glyphs().set {
+        GlyphSet::Ascii => ("#", "|"),
+        GlyphSet::Block => ("█", "│"),
+        _ => ("┃", "│"),
+    };
+    for y in 0..shown {
+        let inside = (top..top + cells).contains(&y);
+        let (shape, role) = match inside {
+            true => (thumb, Role::BorderFocus),
+            false => (track, Role::Border),
+        };
+        rows.put(x, y as u16, shape, role);
+    }
+    rows.zone(x, 0, 1, height, Hit::ScrollBar { panel });
 }

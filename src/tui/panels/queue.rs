@@ -1,7 +1,10 @@
-//! How many jobs wait, over time.
+//! How many jobs wait, over time: all together, or pool by pool.
 
 use super::Panel;
+use crate::model::PoolView;
 use crate::tui::canvas::{Canvas, Span};
+use crate::tui::graph::{Scale, moment};
+use crate::tui::history::{POOLS_KEPT, Point};
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::tui::{format, graph};
@@ -23,7 +26,7 @@ impl Panel for Queue {
     }
 
     fn want(&self, model: &Model, _width: u16) -> u16 {
-        (model.snapshot.pools.len() as u16).max(4)
+        (model.snapshot.pools.len() as u16 * 2).clamp(4, 8)
     }
 
     fn want_lines(&self, _model: &Model, _width: u16) -> Option<u16> {
@@ -53,93 +56,166 @@ impl Panel for Queue {
 
 /// Cells of the label before lines without a border.
 const LABEL: u16 = 8;
-/// Cells for a pool's name and count beside the graph.
-const POOL_CELLS: u16 = 20;
+/// Cells for a pool's name and numbers beside the graph.
+const POOL_CELLS: u16 = 18;
 
+/// Jobs that wait, now or at the time cursor.
 fn waiting_text(model: &Model) -> String {
     let counts = &model.snapshot.counts;
-    let waiting = format::grouped(u64::from(counts.waiting()));
-    format!("{waiting}{} queued", if counts.tasks_unread > 0 { "+?" } else { "" })
+    let then = model.axis.cursor.map(|at| model.history.at(at).map_or(0, |p| p.waiting as u64));
+    let waiting = format::grouped(then.unwrap_or(u64::from(counts.waiting())));
+    let open = if counts.tasks_unread > 0 && then.is_none() { "+?" } else { "" };
+    format!("{waiting}{open} queued")
 }
 
 fn status(model: &Model) -> Vec<Span> {
     let counts = &model.snapshot.counts;
-    let mut spans = vec![(waiting_text(model), Role::Strong)];
+    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Strong };
+    let mut spans = vec![(waiting_text(model), role)];
     let dot = model.look.glyphs.dot;
-    if let Some(trend) = trend(model) {
-        spans.push((format!(" {dot} {trend}"), Role::Title));
+    if let Some((grown, ended)) = flow(model) {
+        // What ended had left the queue, what is waiting still has come beside it.
+        let arrived = (grown + ended).max(0.0);
+        let rates = format!("in {} out {}", format::rate(arrived), format::rate(ended));
+        spans.push((format!(" {dot} {rates}"), Role::Title));
     }
-    for (n, word) in [(counts.blocked, "blocked"), (counts.backing_off, "backing off")] {
-        if n > 0 {
-            spans.push((format!(" {dot} {} {word}", format::grouped(u64::from(n))), Role::Title));
+    if model.axis.cursor.is_none() {
+        for (n, word) in [(counts.blocked, "blocked"), (counts.backing_off, "backing off")] {
+            if n > 0 {
+                let text = format!(" {dot} {} {word}", format::grouped(u64::from(n)));
+                spans.push((text, Role::Title));
+            }
         }
     }
     spans
 }
 
+/// By how much the queue grows and how many jobs end, per second.
+fn flow(model: &Model) -> Option<(f32, f32)> {
+    if model.has_ended() && model.axis.cursor.is_none() {
+        return None;
+    }
+    model.history.flow(moment(model))
+}
+
 fn trend(model: &Model) -> Option<String> {
-    let per_s = model.history.waiting_per_s()?;
+    let (per_s, _) = flow(model)?;
     let sign = if per_s < 0.0 { model.look.glyphs.minus } else { "+" };
     (per_s.abs() >= 0.05).then(|| format!("{sign}{}", format::rate(per_s.abs())))
 }
 
 /// The time axis under the graph, and how high its peak is.
 fn foot(model: &Model, width: u16) -> Vec<Span> {
-    let cells = graph_cells(model, width + 2).min(width);
-    let peak = peak(&window(model, cells));
+    // The foot is two cells shorter than the panel's inside at either end.
+    let all = graph_cells(model, width + 4);
+    let cells = all.saturating_sub(2).min(width);
+    let peak = peak(&window(model, all, |p| p.waiting));
     graph::axis_foot(model, cells, &format!(" peak {} ", format::grouped(peak as u64)))
 }
 
-fn window(model: &Model, cells: u16) -> Vec<Option<f32>> {
+fn window(model: &Model, cells: u16, value: impl Fn(&Point) -> f32) -> Vec<Option<f32>> {
     let window = model.history.window(&model.axis, model.now.mono, cells);
-    window.iter().map(|p| p.map(|p| p.waiting)).collect()
+    window.iter().map(|p| p.as_ref().map(&value)).collect()
 }
 
 fn peak(values: &[Option<f32>]) -> f32 {
     values.iter().flatten().copied().fold(0.0, f32::max)
 }
 
+fn has_side(model: &Model, width: u16) -> bool {
+    model.snapshot.pools.len() > 1 && width >= POOL_CELLS + 26
+}
+
 fn graph_cells(model: &Model, width: u16) -> u16 {
-    let side = model.snapshot.pools.len() > 1 && width >= POOL_CELLS + 20;
-    width.saturating_sub(if side { POOL_CELLS + 1 } else { 0 })
+    let side = if has_side(model, width) { POOL_CELLS + 1 } else { 0 };
+    width.saturating_sub(side + graph::SCALE)
 }
 
 fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
-    let cells = graph_cells(model, width);
-    let values = window(model, cells);
-    let peak = peak(&values);
-    if peak <= 0.0 {
-        canvas.put_cut(0, height / 2, cells, "nothing waits", Role::Dim);
-    }
-    let mut side = canvas.part(0, 0, cells, height);
-    graph::history(&mut side, &values, graph::round_top(peak));
-    graph::time_cursor(model, &mut side, super::QUEUE);
-    if cells < width {
-        for (y, pool) in model.snapshot.pools.iter().take(usize::from(height)).enumerate() {
-            let y = y as u16;
-            canvas.put_cut(cells + 1, y, POOL_CELLS - 7, &pool.name, Role::Text);
-            let n = u64::from(pool.ready) + u64::from(pool.blocked);
-            let role = if n > 0 { Role::Strong } else { Role::Dim };
-            canvas.put_right(width, y, &format::short_count(n), role);
+    let pools = &model.snapshot.pools;
+    let n = pools.len() as u16;
+    // A band of less than two rows is no graph any more.
+    let bands = n > 1 && pools.len() <= POOLS_KEPT && height >= n * 2 && has_side(model, width);
+    if !bands {
+        draw_band(model, canvas, |p| p.waiting);
+        let x = width.saturating_sub(POOL_CELLS);
+        if has_side(model, width) {
+            for (y, pool) in pools.iter().take(usize::from(height)).enumerate() {
+                draw_pool(model, &mut canvas.part(x, y as u16, POOL_CELLS, 1), y, pool);
+            }
         }
+        return;
     }
+    for (i, pool) in pools.iter().enumerate() {
+        let at = |i: usize| i as u16 * height / n;
+        let (y, rows) = (at(i), at(i + 1) - at(i));
+        draw_band(model, &mut canvas.part(0, y, width, rows), |p| p.pools[i]);
+        let x = width - POOL_CELLS;
+        draw_pool(model, &mut canvas.part(x, y, POOL_CELLS, rows), i, pool);
+    }
+}
+
+/// One graph with its scale.
+fn draw_band(model: &Model, canvas: &mut Canvas<'_>, value: impl Fn(&Point) -> f32) {
+    let (width, height) = (canvas.width(), canvas.height());
+    let cells = graph_cells(model, width);
+    let values = window(model, cells, &value);
+    let peak = peak(&values);
+    let mut area = canvas.part(0, 0, cells, height);
+    if peak <= 0.0 {
+        area.put_cut(1, height / 2, cells, "nothing waits", Role::Dim);
+        graph::time_cursor(model, &mut area, super::QUEUE);
+        return;
+    }
+    let top = graph::round_top(peak);
+    graph::history(&mut area, &values, top);
+    graph::time_cursor(model, &mut area, super::QUEUE);
+    let now = model.history.at(moment(model)).map(|p| value(&p));
+    let now = now.or(values.last().copied().flatten().filter(|_| model.axis.cursor.is_none()));
+    let text = |v: f32| format::short_count(v.max(0.0) as u64);
+    let scale = Scale { top, value: now, peak, text };
+    graph::scale(model, &mut canvas.part(cells, 0, graph::SCALE, height), &scale);
+}
+
+/// A pool's name and count; below, as far as there are rows, what holds its jobs back.
+fn draw_pool(model: &Model, canvas: &mut Canvas<'_>, i: usize, pool: &PoolView) {
+    let width = canvas.width();
+    let then = model.axis.cursor.filter(|_| i < POOLS_KEPT);
+    let then = then.map(|at| model.history.at(at).map_or(0, |p| p.pools[i] as u64));
+    let n = then.unwrap_or(u64::from(pool.ready) + u64::from(pool.blocked));
+    let role = match (then, n) {
+        (Some(_), _) => Role::Key,
+        (None, 0) => Role::Dim,
+        _ => Role::Strong,
+    };
+    canvas.put_cut(0, 0, width - 8, &pool.name, Role::Text);
+    canvas.put_right(width - 1, 0, &format::grouped(n), role);
+    let below = match (pool.paused, pool.blocked) {
+        (true, _) => ("paused".to_owned(), Role::Paused),
+        (false, 0) => return,
+        (false, blocked) => (format!("{} blocked", format::grouped(u64::from(blocked))), Role::Dim),
+    };
+    canvas.put_right(width - 1, 1, &below.0, below.1);
 }
 
 fn draw_lines(model: &Model, canvas: &mut Canvas<'_>) {
     let width = canvas.width();
     canvas.put(1, 0, "queue", Role::Title);
     let end = width.saturating_sub(1);
-    let text = waiting_text(model);
+    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Text };
     let trend = trend(model).unwrap_or_default();
-    canvas.put_right(end, 0, &format!("{text:>16}  {trend:>7}"), Role::Text);
+    canvas.put_right(end, 0, &format!("{trend:>7}"), Role::Dim);
+    canvas.put_right(end.saturating_sub(9), 0, &format!("{:>16}", waiting_text(model)), role);
     let cells = width.saturating_sub(LABEL + 1 + 27);
-    let values = window(model, cells);
+    let values = window(model, cells, |p| p.waiting);
     let peak = peak(&values);
+    let mut area = canvas.part(LABEL, 0, cells, 1);
     if peak <= 0.0 {
-        canvas.put_cut(LABEL, 0, cells, "nothing waits", Role::Dim);
+        area.put_cut(0, 0, cells, "nothing waits", Role::Dim);
         return;
     }
     // A line has four dots of height at the most: let the peak fill them.
-    graph::history(&mut canvas.part(LABEL, 0, cells, 1), &values, peak);
+    graph::history(&mut area, &values, peak);
+    graph::time_cursor(model, &mut area, super::QUEUE);
 }

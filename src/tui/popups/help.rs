@@ -10,8 +10,8 @@ use crate::tui::theme::Role;
 
 /// A key while the help is open.
 pub fn key(model: &Model, act: Option<Act>, top: u16) -> Option<Popup> {
-    let page = model.size.height.saturating_sub(4).max(1);
-    let last = (help_lines(model).len() as u16).saturating_sub(page);
+    let page = model.size.height.saturating_sub(2).max(1);
+    let last = (wrapped(model).len() as u16).saturating_sub(page);
     let top = match act {
         Some(Act::Up) => top.saturating_sub(1),
         Some(Act::Down) => (top + 1).min(last),
@@ -46,8 +46,17 @@ fn help_lines(model: &Model) -> Vec<(String, String)> {
         lines.push(pair(word, meaning));
     }
     lines.push(pair("", ""));
-    lines.push(pair("", "a core's time"));
+    lines.push(pair("", "its last minute, three seconds a cell"));
     let glyphs = model.look.glyphs;
+    let levels = format!("{} {}", glyphs.levels[1], glyphs.levels[8]);
+    lines.push(pair(&levels, "was on a CPU, little or much"));
+    for (shape, meaning) in crate::tui::panels::strip_words(glyphs.set) {
+        lines.push(pair(shape, meaning));
+    }
+    lines.push(pair("", ""));
+    lines.push(pair("", "a core's time"));
+    let lighter = graph::shapes_of_others(glyphs)[0];
+    lines.push(pair(lighter, "lighter: what is not of this run"));
     for (i, (_, name)) in graph::CLASSES.iter().enumerate() {
         lines.push(pair(glyphs.classes[i], CLASS_HELP.get(i).copied().unwrap_or(name)));
     }
@@ -64,10 +73,41 @@ const CLASS_HELP: [&str; 7] = [
     "wait: idle while disks are busy",
 ];
 
+/// The lines as they are drawn: words too long for the screen go on below.
+fn wrapped(model: &Model) -> Vec<(String, String)> {
+    let lines = help_lines(model);
+    let keys = key_cells(&lines);
+    let room = usize::from(model.size.width).saturating_sub(keys + 6).max(10);
+    let mut out = Vec::with_capacity(lines.len());
+    for (key, text) in lines {
+        if key.is_empty() {
+            out.push((key, text));
+            continue;
+        }
+        let mut key = Some(key);
+        let mut line = String::new();
+        for word in text.split(' ') {
+            if !line.is_empty() && line.chars().count() + 1 + word.chars().count() > room {
+                // A blank key: not a heading.
+                out.push((key.take().unwrap_or(" ".to_owned()), std::mem::take(&mut line)));
+            }
+            let blank = if line.is_empty() { "" } else { " " };
+            line.push_str(blank);
+            line.push_str(word);
+        }
+        out.push((key.take().unwrap_or(" ".to_owned()), line));
+    }
+    out
+}
+
+fn key_cells(lines: &[(String, String)]) -> usize {
+    lines.iter().map(|(key, _)| key.chars().count()).max().unwrap_or(0)
+}
+
 /// Draws the help.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, top: u16) {
-    let lines = help_lines(model);
-    let keys = lines.iter().map(|(a, _)| a.chars().count()).max().unwrap_or(0) as u16;
+    let lines = wrapped(model);
+    let keys = key_cells(&lines) as u16;
     let words = lines.iter().map(|(_, b)| b.chars().count()).max().unwrap_or(0) as u16;
     let height = lines.len() as u16;
     let foot = if height + 2 > canvas.height() { "up down  Esc back" } else { "Esc back" };

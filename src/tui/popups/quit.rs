@@ -42,6 +42,16 @@ fn quit_choices(model: &Model) -> Vec<(char, Option<StopHow>, String)> {
     choices
 }
 
+/// What an answer does, in at most thirty cells.
+fn short_words(how: Option<StopHow>) -> &'static str {
+    match how {
+        None => "back to the run",
+        Some(StopHow::Drain) => "drain: start nothing more",
+        Some(StopHow::Stop) => "stop: end running jobs too",
+        Some(StopHow::Kill) => "kill: end everything at once",
+    }
+}
+
 /// A key while the question stands.
 pub fn key(
     model: &mut Model,
@@ -77,6 +87,16 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, choice: usize) {
         format::grouped(u64::from(counts.running)),
         format::grouped(u64::from(counts.waiting()))
     );
+    // The words that say most come first; what a colon sets off gives way on a narrow screen.
+    let room = usize::from(canvas.width().saturating_sub(10));
+    let short = choices.iter().any(|(_, _, words)| words.chars().count() > room);
+    let choices: Vec<_> = choices
+        .into_iter()
+        .map(|(key, how, words)| match short {
+            true => (key, how, short_words(how).to_owned()),
+            false => (key, how, words),
+        })
+        .collect();
     let widest = choices.iter().map(|(_, _, w)| w.chars().count()).max().unwrap_or(0);
     let width = (widest as u16 + 6).max(state.len() as u16);
     let height = choices.len() as u16 + 2;

@@ -54,6 +54,8 @@ pub fn send(model: &mut Model, snapshot: Snapshot) {
 /// A screen with a past: the queue of `last` shrank for five minutes.
 pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
     let mut model = empty(width, height);
+    model.info.cores = machine(last.machine.cores.len() as u32);
+    model.own = OwnUse { cpu_percent: Some(0.4), resident_bytes: Some(3 << 20) };
     let end = last.counts.ready;
     for half in 0..600u64 {
         let mut snapshot = last.clone();
@@ -61,7 +63,12 @@ pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
         snapshot.failures.clear();
         let left = (600 - half) as f64;
         let wave = 1.0 + 0.35 * (half as f64 / 23.0).sin();
-        snapshot.counts.ready = end + (left * wave * 1.6) as u32;
+        let more = (left * wave * 1.6) as u32;
+        snapshot.counts.ready = end + more;
+        snapshot.counts.succeeded = snapshot.counts.succeeded.saturating_sub(more / 2);
+        for (i, pool) in snapshot.pools.iter_mut().enumerate() {
+            pool.ready += if i == 0 { more } else { ((half / 40) % 5) as u32 };
+        }
         for (i, core) in snapshot.machine.cores.iter_mut().enumerate() {
             let swing = (half as f32 / (9.0 + i as f32)).sin() * 18.0;
             core.user = (core.user + swing).clamp(0.0, 90.0);
@@ -72,6 +79,9 @@ pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
             if let Some(tree) = worker.work.as_mut().and_then(|w| w.tree.as_mut()) {
                 tree.cpu_percent =
                     tree.cpu_percent.map(|p| (p + phase.sin() * 30.0).clamp(0.0, 100.0));
+                if phase.cos() > 0.9 && tree.activity == Activity::Running {
+                    tree.activity = Activity::WaitingIo;
+                }
             }
         }
         send(&mut model, snapshot);
@@ -87,7 +97,20 @@ pub fn cores(n: u32) -> Vec<CoreShares> {
             let (system, iowait) = (12.0, 5.0 + (core % 3) as f32 * 4.0);
             let softirq = if core == 0 { 4.0 } else { 0.4 };
             let idle = 100.0 - user - system - iowait - softirq;
-            CoreShares { core, user, system, iowait, softirq, idle, ..CoreShares::default() }
+            // Every core but a few does mostly this run's work.
+            let run = (user + system) * if core % 5 == 3 { 0.3 } else { 0.9 };
+            let mhz = Some(800 + core * 391 % 3_000);
+            CoreShares {
+                core,
+                user,
+                system,
+                iowait,
+                softirq,
+                idle,
+                run,
+                mhz,
+                ..CoreShares::default()
+            }
         })
         .collect()
 }
@@ -96,13 +119,25 @@ fn tree(attempt: AttemptId, cpu: f32, rss: u64, silent_s: u64) -> TreeSample {
     TreeSample {
         attempt,
         cpu_percent: Some(cpu),
+        user_percent: Some(cpu * 0.9),
+        system_percent: Some(cpu * 0.1),
+        cpu_wait_percent: Some(cpu / 14.0),
+        io_wait_percent: Some(0.0),
         rss_bytes: rss,
         peak_rss_bytes: rss,
+        read_bytes_per_s: Some(cpu * 12_000.0),
+        write_bytes_per_s: Some(if cpu > 50.0 { 310_000.0 } else { 0.0 }),
+        major_faults_per_s: Some(0.0),
+        voluntary_switches_per_s: Some(cpu * 3.0),
+        fds: Some(9),
         threads: 2,
+        threads_running: u32::from(cpu > 1.0),
         processes: 1,
+        threads_allotted: 1,
+        core: (cpu > 1.0).then_some(rss as u32 % 2),
+        activity: if cpu > 1.0 { Activity::Running } else { Activity::Sleeping },
         last_output: Some(Mono((1_000 - silent_s) * 1_000_000)),
-        quiet_since: None,
-        partial: false,
+        ..TreeSample::default()
     }
 }
 
@@ -227,6 +262,16 @@ pub fn busy() -> Snapshot {
             load: [5.81, 4.2, 2.0],
             memory_total_bytes: 4_000 * M,
             memory_used_bytes: 1_260 * M,
+            swap_total_bytes: 2_000 * M,
+            swap_used_bytes: 31 * M,
+            pressure: Some(Pressure {
+                cpu_some: 37.2,
+                memory_some: 0.0,
+                memory_full: 0.0,
+                io_some: 3.4,
+                io_full: 1.1,
+            }),
+            own: OwnUse { cpu_percent: Some(0.25), resident_bytes: Some(4 * M) },
         },
         sampled_at: now().mono,
         notices: Vec::new(),
@@ -262,6 +307,54 @@ pub fn large() -> Snapshot {
         })
         .collect();
     snapshot
+}
+
+/// Two pools: one job takes more threads than it was given, and workers have nothing to do
+/// because the jobs of their pool are blocked.
+pub fn crowded(n_cores: u32) -> Snapshot {
+    let mut snapshot = busy();
+    snapshot.machine.cores = cores(n_cores);
+    snapshot.pools = vec![pool("default", 6, "auto: cgroup quota of 6 CPUs"), pool("net", 4, "4")];
+    (snapshot.pools[0].ready, snapshot.pools[1].ready) = (754, 0);
+    snapshot.pools[1].blocked = 12;
+    snapshot.counts.blocked = 12;
+    if let Some(tree) = snapshot.workers[0].work.as_mut().and_then(|w| w.tree.as_mut()) {
+        (tree.threads, tree.threads_running, tree.threads_allotted) = (19, 16, 4);
+        tree.oversubscribed = true;
+        tree.cpu_percent = Some(788.0);
+        (tree.user_percent, tree.system_percent) = (Some(751.0), Some(37.0));
+        tree.cpu_wait_percent = Some(771.0);
+        tree.activity = Activity::WaitingCpu;
+    }
+    for n in 1..=4 {
+        let mut worker = snapshot.workers[1].clone();
+        worker.slot = Slot { pool: PoolIdx(1), n };
+        match worker.work.as_mut() {
+            Some(work) if n == 1 => {
+                work.task = TaskIdx(2);
+                work.attempt.job = JobNo(1_900);
+            }
+            _ => (worker.work, worker.state) = (None, WorkerState::Idle),
+        }
+        snapshot.workers.push(worker);
+    }
+    snapshot
+}
+
+/// What is fixed about a machine: the second half of its cores is another node, every fourth
+/// core of each node is small.
+pub fn machine(n_cores: u32) -> Vec<CoreInfo> {
+    (0..n_cores)
+        .map(|core| CoreInfo {
+            core,
+            node: (n_cores > 32).then_some(core * 2 / n_cores),
+            kind: (n_cores == 8).then_some(match core {
+                0..6 => CoreKind::Performance,
+                _ => CoreKind::Efficiency,
+            }),
+            physical: None,
+        })
+        .collect()
 }
 
 /// The run of [`busy`] after its last job.

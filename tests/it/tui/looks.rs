@@ -113,7 +113,7 @@ fn the_screen_is_light_on_a_light_terminal_and_keys_typed_meanwhile_count() {
         let home = Home::new();
         let mut pty = home.run(&[]);
         pty.send(&format!("?\x1b]11;rgb:{answer}\x1b\\\x1b[?6c"));
-        pty.wait_for("this help");
+        pty.wait_for("ganger: help");
         assert_eq!(pty.background(0, 0), ground(&Theme::named(theme, Depth::Ansi256)), "{theme}");
         pty.send("\x1b");
         leave(pty);

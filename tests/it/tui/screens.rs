@@ -2,7 +2,7 @@
 //!
 //! `GANGER_UPDATE_SCREENS=1 cargo test screens` writes the pictures anew: look at them.
 
-use super::fixtures::{busy, empty, ended, large, lived, look, send, text};
+use super::fixtures::{busy, crowded, empty, ended, large, lived, look, send, text};
 use ganger::control::proto::ToClient;
 use ganger::model::query::{OutputPart, Reply, Stream};
 use ganger::model::{AttemptId, Snapshot, Text};
@@ -72,6 +72,34 @@ fn a_large_machine_at_every_size() {
     for (width, height) in SIZES {
         check("large", &with_output(width, height, large()));
     }
+}
+
+#[test]
+fn two_pools_on_machines_of_every_size() {
+    for (cores, width, height) in
+        [(8, 80, 24), (8, 120, 40), (64, 120, 40), (128, 120, 40), (128, 80, 24), (128, 200, 50)]
+    {
+        check(&format!("cores-{cores}"), &with_output(width, height, crowded(cores)));
+    }
+    // The workers alone on a wide screen: every column.
+    let mut model = with_output(200, 50, crowded(8));
+    press(&mut model, 'm');
+    check("workers", &model);
+}
+
+#[test]
+fn another_moment() {
+    let mut model = with_output(120, 40, crowded(8));
+    for _ in 0..9 {
+        press(&mut model, ',');
+    }
+    check("cursor", &model);
+}
+
+fn press(model: &mut Model, key: char) {
+    let key = crossterm::event::KeyEvent::from(crossterm::event::KeyCode::Char(key));
+    let now = model.now;
+    update(model, Msg::Key(key), now);
 }
 
 #[test]
@@ -162,9 +190,16 @@ mod any_size {
             s.machine.load[0] = shares[0];
             s.machine.memory_used_bytes = u64::from(numbers[30]) << (numbers[31] % 40);
             s.machine.memory_total_bytes = u64::from(numbers[32]) << (numbers[33] % 40);
+            s.machine.swap_total_bytes = u64::from(numbers[34]) << (numbers[35] % 40);
+            s.machine.swap_used_bytes = u64::from(numbers[36]) << 20;
+            s.machine.pressure = (numbers[37] % 3 > 0).then_some(Pressure {
+                cpu_some: shares[2], memory_some: shares[3], io_some: shares[4], ..Pressure::default()
+            });
+            s.machine.own = OwnUse { cpu_percent: Some(shares[5]), resident_bytes: Some(u64::MAX) };
             s.pools = (0..n_pools).map(|i| {
                 let mut pool = super::super::fixtures::pool(&texts[i % 8], numbers[i], &texts[(i + 1) % 8]);
                 pool.ready = numbers[i + 1];
+                pool.blocked = numbers[i + 2] % 9;
                 pool.paused = i == 1;
                 pool
             }).collect();
@@ -180,8 +215,20 @@ mod any_size {
                     work.since = Mono(u64::from(n) << (n % 33));
                     work.paused_us = u64::from(numbers[(i + 3) % 40]) << 20;
                     if let Some(tree) = work.tree.as_mut() {
-                        tree.cpu_percent = Some(shares[i % 16]);
+                        let share = |k: usize| (n % 5 != 1).then_some(shares[(i + k) % 16]);
+                        tree.cpu_percent = share(0);
+                        tree.user_percent = share(1);
+                        tree.system_percent = share(2);
+                        tree.cpu_wait_percent = share(3);
+                        tree.read_bytes_per_s = share(4).map(|s| s * 1e9);
+                        tree.write_bytes_per_s = share(5);
+                        tree.major_faults_per_s = share(6);
                         tree.rss_bytes = u64::from(n) << 31;
+                        (tree.threads_running, tree.threads_allotted) = (n, n / 3);
+                        tree.oversubscribed = n % 2 == 0;
+                        (tree.core, tree.fds) = (Some(n), Some(n));
+                        tree.activity = [Activity::Running, Activity::WaitingCpu, Activity::WaitingIo,
+                            Activity::Sleeping, Activity::Stopped][n as usize % 5];
                     }
                 }
             }
@@ -213,6 +260,8 @@ mod any_size {
                 user: at(core),
                 system: at(core + 1),
                 iowait: at(core + 2),
+                run: at(core + 3),
+                mhz: (core % 3 > 0).then_some(core * 77_777),
                 ..CoreShares::default()
             })
             .collect()
@@ -224,6 +273,7 @@ mod any_size {
         #[test]
         fn never_panics(
             snapshot in any_snapshot(),
+            n_infos in 0u32..200,
             width in 0u16..310,
             height in 0u16..110,
             keys in proptest::collection::vec(any_key(), 0..12),
@@ -231,6 +281,8 @@ mod any_size {
         ) {
             let mut model = empty(120, 40);
             model.look = look(set);
+            model.own = OwnUse { cpu_percent: Some(1.0), resident_bytes: Some(u64::MAX) };
+            model.info.cores = super::super::fixtures::machine(n_infos);
             send(&mut model, busy());
             send(&mut model, snapshot);
             let now = model.now;

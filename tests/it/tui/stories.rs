@@ -1,6 +1,6 @@
 //! Keys in, messages out.
 
-use super::fixtures::{at, busy, empty, ended, large, send, text};
+use super::fixtures::{at, busy, crowded, empty, ended, large, send, text};
 use super::screens::answer_output;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use ganger::control::client::ClientError;
@@ -203,6 +203,177 @@ fn the_mouse_selects_and_presses_what_is_shown() {
     click(&mut model, "q quit");
     click(&mut model, "thumbnails");
     assert_eq!(model.popup, None, "a click outside closes");
+}
+
+/// The slots of the workers as they are listed: `3`, in further pools `net 3`.
+fn listed(model: &Model) -> Vec<String> {
+    let name = |slot: &Slot| match slot.pool.0 {
+        0 => slot.n.to_string(),
+        _ => format!("{} {}", model.pool_name(slot.pool), slot.n),
+    };
+    model.order.rows.iter().map(name).collect()
+}
+
+#[test]
+fn workers_are_sorted_by_key_menu_and_mouse() {
+    let mut model = empty(120, 40);
+    send(&mut model, crowded(2));
+    let by_slot = ["1", "2", "3", "4", "5", "6", "net 1", "net 2", "net 3", "net 4"];
+    assert_eq!(listed(&model), by_slot);
+    // The menu: five below the slot is the CPU.
+    press(&mut model, "sjjjjj<Enter>");
+    assert_eq!(listed(&model)[..4], ["1", "2", "net 1", "6"]);
+    assert!(text(&model).contains("cpu↓"), "{}", text(&model));
+    assert_eq!(listed(&model)[7..], ["net 2", "net 3", "net 4"], "nothing to sort by is last");
+    press(&mut model, "I");
+    assert_eq!(listed(&model)[0], "3");
+    assert_eq!(listed(&model)[7..], ["net 2", "net 3", "net 4"], "either way");
+    click(&mut model, "rss");
+    assert_eq!(listed(&model)[..2], ["3", "1"]);
+    click(&mut model, "rss↓");
+    assert_eq!(listed(&model)[..2], ["6", "5"]);
+    click(&mut model, "#");
+    assert_eq!(listed(&model), by_slot);
+}
+
+#[test]
+fn a_sorted_list_stands_still_for_two_seconds() {
+    let mut model = screen();
+    press(&mut model, "sjjjjj<Enter>");
+    assert_eq!(listed(&model)[0], "1");
+    let mut later = busy();
+    if let Some(tree) = later.workers[5].work.as_mut().and_then(|w| w.tree.as_mut()) {
+        tree.cpu_percent = Some(400.0);
+    }
+    later.at = at(1_001);
+    send(&mut model, later.clone());
+    assert_eq!(listed(&model)[0], "1");
+    later.at = at(1_003);
+    send(&mut model, later);
+    assert_eq!(listed(&model)[0], "6");
+}
+
+#[test]
+fn a_filter_hides_workers_from_eyes_and_from_acts() {
+    let mut model = empty(100, 30);
+    send(&mut model, crowded(2));
+    press(&mut model, "fQUIET<Enter>");
+    assert_eq!(listed(&model), ["3"]);
+    assert!(text(&model).contains("1 with `QUIET`"), "{}", text(&model));
+    assert_eq!(press(&mut model, "K<Enter>"), ["stop :1290"]);
+    press(&mut model, "<Esc>");
+    assert_eq!(listed(&model).len(), 10);
+    for (filter, slots) in [
+        ("cat", &["1"][..]),
+        ("net idle", &["net 2", "net 3", "net 4"]),
+        ("7320", &["1"]),
+        ("thumb png paused", &["4"]),
+    ] {
+        press(&mut model, &format!("f{filter}<Enter>"));
+        assert_eq!(listed(&model), slots, "{filter}");
+        press(&mut model, "<Esc>");
+    }
+    press(&mut model, "fnobody");
+    assert!(text(&model).contains("no worker has `nobody`"), "{}", text(&model));
+    press(&mut model, "<Enter>");
+    assert!(press(&mut model, "K<Enter>").is_empty(), "nothing is in sight, nothing is killed");
+    press(&mut model, "<Esc>");
+    assert_eq!(listed(&model).len(), 10);
+}
+
+#[test]
+fn a_search_moves_the_selection_and_hides_nothing() {
+    let mut model = screen();
+    press(&mut model, "/png<Enter>");
+    assert_eq!(model.worker.map(|s| s.n), Some(1));
+    for slot in [2, 3, 4, 6, 1] {
+        press(&mut model, "n");
+        assert_eq!(model.worker.map(|s| s.n), Some(slot));
+    }
+    press(&mut model, "N");
+    assert_eq!(model.worker.map(|s| s.n), Some(6));
+    assert_eq!(listed(&model).len(), 6);
+}
+
+#[test]
+fn tags_are_seen_and_counted() {
+    let mut model = screen();
+    press(&mut model, " j ");
+    let shown = text(&model);
+    assert!(shown.contains("│ ● 1 thumb:1319"), "{shown}");
+    assert!(shown.contains("● 3 thumb:1289"), "{shown}");
+    assert!(shown.contains("2 tagged"), "{shown}");
+    press(&mut model, "U");
+    assert!(!text(&model).contains("●"), "{}", text(&model));
+}
+
+#[test]
+fn a_long_list_has_a_scroll_bar_that_can_be_dragged() {
+    use crossterm::event::{MouseButton, MouseEvent, MouseEventKind};
+    let mut model = empty(100, 30);
+    send(&mut model, large());
+    let mut buf = ratatui::buffer::Buffer::empty(model.size);
+    model.zones = ganger::tui::draw::draw(&model, &mut buf);
+    let spot = model.layout().spots.into_iter().find(|s| s.panel == 2).unwrap();
+    let mut mouse = |kind, row| {
+        let column = spot.area.right() - 2;
+        let event = MouseEvent { kind, column, row, modifiers: KeyModifiers::NONE };
+        let now = model.now;
+        update(&mut model, Msg::Mouse(event), now);
+        text(&model)
+    };
+    let (top, low) = (spot.area.y + 2, spot.area.bottom() - 2);
+    assert!(mouse(MouseEventKind::Down(MouseButton::Left), top).contains("thumb:1 "));
+    let shown = mouse(MouseEventKind::Drag(MouseButton::Left), low);
+    assert!(shown.contains("of 40") && shown.contains("net 4"), "{shown}");
+}
+
+#[test]
+fn an_idle_worker_says_what_holds_it_up() {
+    let mut model = empty(120, 40);
+    let mut snapshot = crowded(2);
+    send(&mut model, snapshot.clone());
+    assert!(text(&model).contains("net 2 12 blocked by other jobs"), "{}", text(&model));
+    assert!(text(&model).contains("10 workers in 2 pools: auto"));
+    snapshot.pools[1].paused = true;
+    send(&mut model, snapshot);
+    assert!(text(&model).contains("net 2 the pool is paused"));
+}
+
+#[test]
+fn the_header_tells_what_is_there_and_keeps_it_in_its_place() {
+    let mut model = empty(80, 24);
+    let mut snapshot = busy();
+    snapshot.counts.failed = 0;
+    snapshot.counts.timed_out = 0;
+    snapshot.counts.cancelled = 3;
+    send(&mut model, snapshot.clone());
+    let line = |model: &Model| text(model).lines().nth(1).unwrap_or_default().to_owned();
+    let shown = line(&model);
+    assert!(shown.contains("3 cancelled") && !shown.contains("failed"), "{shown}");
+    // A number that grows moves nothing.
+    let column = |line: &str| line.split("done").next().map(|before| before.chars().count());
+    snapshot.counts.cancelled = 333;
+    send(&mut model, snapshot.clone());
+    assert_eq!(column(&shown), column(&line(&model)));
+    let mut wide = empty(130, 40);
+    snapshot.counts.retries = 1;
+    snapshot.pools[0].size = 1;
+    send(&mut wide, snapshot);
+    let shown = text(&wide);
+    assert!(shown.contains("1 retry") && !shown.contains("1 retries"), "{shown}");
+    assert!(shown.contains(" 1 worker: set by hand"), "{shown}");
+}
+
+#[test]
+fn the_end_offers_no_key_that_does_nothing() {
+    let mut model = super::fixtures::lived(120, 40, ended());
+    press(&mut model, "3");
+    let shown = text(&model);
+    for gone in ["running", "queued   ", "scale", "K kill", "P pause", "r retry", "/s"] {
+        assert!(!shown.replace("rd/s", "").replace("wr/s", "").contains(gone), "{gone}: {shown}");
+    }
+    assert!(shown.contains("q leave"), "{shown}");
 }
 
 #[test]

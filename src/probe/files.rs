@@ -1,0 +1,152 @@
+//! Files below `/proc` and `/sys`, kept open and read again from their start: the kernel then
+//! writes them anew.
+
+use crate::model::limits;
+use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::io::Errno;
+use std::fmt::Write;
+use std::fs::File;
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+/// A file that is kept open; one that is not there stays away.
+pub struct Kept(Option<File>);
+
+impl Kept {
+    pub fn open(path: &Path) -> Kept {
+        Kept(File::open(path).ok())
+    }
+
+    /// Reads the whole file into `buffer`, which grows until it takes all at once: a second read
+    /// would see another moment. `None` when it cannot be read.
+    pub fn read<'a>(&self, buffer: &'a mut Vec<u8>) -> Option<&'a [u8]> {
+        let file = self.0.as_ref()?;
+        buffer.resize(buffer.capacity().max(4096), 0);
+        loop {
+            let n = file.read_at(buffer, 0).ok()?;
+            if n < buffer.len() {
+                return buffer.get(..n);
+            }
+            buffer.resize(buffer.len() * 2, 0);
+        }
+    }
+}
+
+/// `/proc`, and how many files below it are kept open.
+pub struct Folder {
+    dir: Option<OwnedFd>,
+    path: String,
+    buffer: Box<[u8; 4096]>,
+    entries: Box<[MaybeUninit<u8>; 32 << 10]>,
+    n_open: usize,
+    most: usize,
+    /// Files that ganger may have open at all.
+    system: usize,
+}
+
+/// Why a file of a process was not read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// The process has ended.
+    Gone,
+    Forbidden,
+    Unreadable,
+}
+
+/// How much of the budget a kind of file may take, for all kinds together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keep {
+    All,
+    Half,
+    Nothing,
+}
+
+impl Folder {
+    pub fn open(root: &Path) -> Folder {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+        Folder {
+            dir: rustix::fs::open(root, flags, Mode::empty()).ok(),
+            path: String::new(),
+            buffer: Box::new([0; 4096]),
+            entries: Box::new([MaybeUninit::uninit(); 32 << 10]),
+            n_open: 0,
+            most: 0,
+            system: limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+        }
+    }
+
+    /// Sets how many files may be kept, beside `n_open` that are, and those that ganger itself
+    /// needs for `attempts`. Returns `false` when there are too many already: then all count as
+    /// closed, and have to be.
+    pub fn set_budget(&mut self, n_open: usize, attempts: usize) -> bool {
+        // A pidfd, files of output, a folder: eight are more than an attempt has.
+        let others = 128_usize.saturating_add(attempts.saturating_mul(8));
+        self.most = limits::PROBE_FDS.min(self.system / 2).min(self.system.saturating_sub(others));
+        self.n_open = if n_open > self.most { 0 } else { n_open };
+        n_open <= self.most
+    }
+
+    /// Reads a file of a process from its start; opens it where `file` is `None`, and keeps it
+    /// there as far as the budget goes. At most 4 KiB: the files of interest are shorter.
+    pub fn read(
+        &mut self,
+        file: &mut Option<OwnedFd>,
+        pid: i32,
+        name: &str,
+        keep: Keep,
+    ) -> Result<&[u8], Trouble> {
+        let n = match file {
+            Some(file) => rustix::io::pread(file, self.buffer.as_mut_slice(), 0),
+            None => {
+                let opened = self.open_file(pid, name)?;
+                let n = rustix::io::pread(&opened, self.buffer.as_mut_slice(), 0);
+                let most = match keep {
+                    Keep::All => self.most,
+                    Keep::Half => self.most / 2,
+                    Keep::Nothing => 0,
+                };
+                if n.is_ok() && self.n_open < most {
+                    self.n_open += 1;
+                    *file = Some(opened);
+                }
+                n
+            }
+        };
+        self.buffer.get(..n.map_err(trouble)?).ok_or(Trouble::Unreadable)
+    }
+
+    fn open_file(&mut self, pid: i32, name: &str) -> Result<OwnedFd, Trouble> {
+        self.path.clear();
+        let _writing_to_a_string_cannot_fail = write!(self.path, "{pid}/{name}");
+        let dir = self.dir.as_ref().ok_or(Trouble::Unreadable)?;
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        rustix::fs::openat(dir, self.path.as_str(), flags, Mode::empty()).map_err(trouble)
+    }
+
+    /// Returns the entries of a folder below whose names are numbers: processes, or threads.
+    pub fn numbers(&mut self, name: &str) -> Vec<i32> {
+        let Some(dir) = &self.dir else { return Vec::new() };
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let Ok(dir) = rustix::fs::openat(dir, name, flags, Mode::empty()) else {
+            return Vec::new();
+        };
+        let mut numbers = Vec::new();
+        let mut entries = RawDir::new(&dir, self.entries.as_mut_slice());
+        while let Some(Ok(entry)) = entries.next() {
+            numbers.extend(entry.file_name().to_str().ok().and_then(|n| n.parse::<i32>().ok()));
+        }
+        numbers
+    }
+}
+
+fn trouble(error: Errno) -> Trouble {
+    match error {
+        // The second: it ended between the opening and the reading.
+        Errno::NOENT | Errno::SRCH => Trouble::Gone,
+        Errno::ACCESS | Errno::PERM => Trouble::Forbidden,
+        _ => Trouble::Unreadable,
+    }
+}

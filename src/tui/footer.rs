@@ -1,0 +1,170 @@
+//! The bottom line: keys, what became of the last act, what ganger costs, or how the run ended.
+
+use super::canvas::Canvas;
+use super::format;
+use super::keymap::{Act, Binding, KEYMAP};
+use super::model::{FeedbackKind, Model};
+use super::panels::{self, PANELS};
+use super::theme::Role;
+use super::zones::Hit;
+use crate::model::{RunOutcome, RunState};
+use unicode_width::UnicodeWidthStr;
+
+/// Draws the line.
+pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
+    if canvas.height() == 0 {
+        return;
+    }
+    if model.has_ended() && model.feedback.is_none() {
+        end_banner(model, canvas);
+        return;
+    }
+    let width = canvas.width();
+    if model.feedback.is_some() {
+        feedback(model, canvas);
+        return;
+    }
+    let end = keys(model, canvas, width);
+    let own = own_use(model);
+    let cells = own.width() as u16;
+    if cells > 0 && end + cells + 2 < width {
+        canvas.put_right(width - 1, 0, &own, Role::Dim);
+    }
+}
+
+/// `ganger 0.3% 7M`: the supervisor and this screen together; blank until both are known.
+fn own_use(model: &Model) -> String {
+    let (supervisor, screen) = (model.snapshot.machine.own, model.own);
+    let (Some(a), Some(b)) = (supervisor.cpu_percent, screen.cpu_percent) else {
+        return String::new();
+    };
+    let cpu = (a + b).clamp(0.0, 999.0);
+    let cpu = if cpu < 9.95 { format!("{cpu:.1}%") } else { format!("{cpu:.0}%") };
+    let memory = match (supervisor.resident_bytes, screen.resident_bytes) {
+        (Some(a), Some(b)) => format!(" {:>4}", format::size(a.saturating_add(b))),
+        _ => String::new(),
+    };
+    format!("ganger {cpu:>4}{memory}")
+}
+
+fn feedback(model: &Model, canvas: &mut Canvas<'_>) {
+    let Some(feedback) = &model.feedback else { return };
+    let width = canvas.width();
+    let g = canvas.glyphs();
+    let (mark, role, word) = match feedback.kind {
+        FeedbackKind::Sent => (g.queued, Role::Warn, " (sent)"),
+        FeedbackKind::Done => (g.done, Role::Good, ""),
+        FeedbackKind::Refused => (g.failed, Role::Bad, ""),
+    };
+    let text = format!("  {mark} {}{word} ", feedback.text);
+    // How to leave stays in sight, whatever there is to say.
+    let cells = (text.width() as u16).min(width.saturating_sub(LEAVE_CELLS));
+    keys(model, canvas, width - cells);
+    canvas.part(width - cells, 0, cells, 1).put_cut(0, 0, cells, &text, role);
+}
+
+/// Cells of the hint that says how to leave.
+const LEAVE_CELLS: u16 = 8;
+
+/// Key hints, as many as have room; each can be clicked. Returns where they end.
+fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
+    let bar = |b: &Binding| {
+        let (key, word) = b.bar.split_once('|')?;
+        Some((b.act, model.keymap.changed_key(b.act).unwrap_or_else(|| key.to_owned()), word))
+    };
+    let bars: Vec<_> = KEYMAP.iter().filter_map(bar).collect();
+    let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
+    // How to leave is always there; the others as far as they fit.
+    let leave = bars.last().map_or(0, cells);
+    let mut x = 1;
+    for (i, bar) in bars.iter().enumerate() {
+        let is_last = i + 1 == bars.len();
+        if !is_last && x + cells(bar) + leave > width + 2 {
+            continue;
+        }
+        let (act, shown, word) = bar;
+        x = key(canvas, x, (*act, shown, word), (Role::Key, Role::KeyText)) + 2;
+    }
+    x
+}
+
+/// One hint, which can be clicked; returns where it ends.
+fn key(
+    canvas: &mut Canvas<'_>,
+    x: u16,
+    (act, key, word): (Act, &str, &str),
+    roles: (Role, Role),
+) -> u16 {
+    let cells = (key.width() + word.width() + 1) as u16;
+    canvas.zone(x, 0, cells + 1, 1, Hit::Act(act));
+    let end = canvas.put(x, 0, key, roles.0);
+    canvas.put(end + 1, 0, word, roles.1)
+}
+
+/// How the run ended, and the keys that still do something.
+fn end_banner(model: &Model, canvas: &mut Canvas<'_>) {
+    let width = canvas.width();
+    let code = model.exit_code().unwrap_or(0);
+    let trouble = model.bye.as_ref().and_then(|b| b.trouble.as_deref());
+    let good = code == 0 && trouble.is_none();
+    let role = if good { Role::BannerGood } else { Role::BannerBad };
+    let style = canvas.look.style(role);
+    canvas.repeat(0, 0, width, " ", style);
+    let dot = canvas.glyphs().dot;
+    let mut text = end_text(model);
+    let took = format!(" in {} {dot} exit {code}", format::long_clock(model.elapsed_ms()));
+    let leave = [(Act::Quit, "q", "leave")];
+    let mut hints = end_hints(model);
+    hints.extend(leave);
+    let cells = |hints: &[(Act, &str, &str)]| -> u16 {
+        hints.iter().map(|(_, key, word)| (key.len() + word.len() + 3) as u16).sum()
+    };
+    let needed = (text.width() + took.width()) as u16 + 2;
+    if needed + cells(&hints) > width {
+        hints = leave.to_vec();
+    }
+    if needed + cells(&hints) <= width {
+        text.push_str(&took);
+    }
+    if let Some(trouble) = trouble {
+        text = format!("{trouble} {dot} {text}");
+    }
+    let from = width.saturating_sub(cells(&hints));
+    canvas.put_cut(1, 0, from.saturating_sub(2), &text, role);
+    let mut x = from + 1;
+    for hint in hints {
+        x = key(canvas, x, hint, (role, role)) + 2;
+    }
+}
+
+fn end_text(model: &Model) -> String {
+    let c = &model.snapshot.counts;
+    let word = match model.snapshot.state {
+        RunState::Ended { outcome: RunOutcome::Stopped, .. } => "stopped",
+        _ => "done",
+    };
+    let mut parts = vec![format!("{} succeeded", format::grouped(u64::from(c.good())))];
+    for (n, what) in [(c.bad(), "failed"), (c.skipped, "skipped"), (c.cancelled, "cancelled")] {
+        if n > 0 {
+            parts.push(format!("{} {what}", format::grouped(u64::from(n))));
+        }
+    }
+    format!("{word}: {}", parts.join(", "))
+}
+
+/// What can still be looked at.
+fn end_hints(model: &Model) -> Vec<(Act, &'static str, &'static str)> {
+    let mut hints = Vec::new();
+    let opens = model.selection().is_some_and(|s| s.attempt.is_some());
+    match model.zoom {
+        Some(_) => hints.push((Act::Back, "Esc", "back")),
+        None if opens => hints.push((Act::Open, "Enter", "output")),
+        None => {}
+    }
+    let alone = PANELS.len() < 2 || model.focus == panels::OUTPUT;
+    if !alone {
+        hints.push((Act::NextPanel, "Tab", "panel"));
+    }
+    hints.push((Act::Help, "?", "help"));
+    hints
+}

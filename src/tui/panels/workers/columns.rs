@@ -1,0 +1,308 @@
+//! The columns of the list of workers: which of them a width has room for, and what stands in
+//! their cells.
+
+use crate::model::snapshot::WorkView;
+use crate::model::{TreeSample, WorkerState, WorkerView};
+use crate::tui::canvas::Canvas;
+use crate::tui::format;
+use crate::tui::history::Moment;
+use crate::tui::model::Model;
+use crate::tui::theme::Role;
+use crate::tui::{glyphs::GlyphSet, graph};
+use unicode_width::UnicodeWidthStr;
+
+/// What a column tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    Slot,
+    Job,
+    State,
+    Pid,
+    Time,
+    Cpu,
+    User,
+    System,
+    Wait,
+    Read,
+    Write,
+    Memory,
+    Output,
+    Threads,
+    Core,
+    Faults,
+    Files,
+    Tries,
+    Strip,
+    Pool,
+}
+
+/// A column.
+#[derive(Clone, Copy, Debug)]
+pub struct Column {
+    pub what: What,
+    pub head: &'static str,
+    pub cells: u16,
+    /// Words stand at the left of their column, numbers at the right.
+    pub left: bool,
+    /// The lower, the sooner it is there when the panel grows.
+    rank: u8,
+}
+
+const fn words(what: What, head: &'static str, cells: u16, rank: u8) -> Column {
+    Column { what, head, cells, left: true, rank }
+}
+
+const fn number(what: What, head: &'static str, cells: u16, rank: u8) -> Column {
+    Column { what, head, cells, left: false, rank }
+}
+
+/// The columns right of the job, in their order.
+const COLUMNS: [Column; 18] = [
+    words(What::State, "state", 8, 0),
+    number(What::Pid, "pid", 7, 4),
+    number(What::Time, "time", 7, 1),
+    number(What::Cpu, "cpu", 5, 2),
+    number(What::User, "usr", 4, 13),
+    number(What::System, "sys", 4, 14),
+    number(What::Wait, "wait", 5, 7),
+    number(What::Read, "rd/s", 5, 9),
+    number(What::Write, "wr/s", 5, 10),
+    number(What::Memory, "rss", 5, 3),
+    number(What::Output, "out", 5, 5),
+    number(What::Threads, "thr", 6, 8),
+    number(What::Core, "core", 5, 11),
+    number(What::Faults, "flt/s", 6, 16),
+    number(What::Files, "fds", 5, 15),
+    number(What::Tries, "try", 4, 12),
+    words(What::Strip, "last minute", STRIP, 6),
+    words(What::Pool, "pool", 10, 17),
+];
+
+/// Cells of the strip: a minute, and where there is much room two.
+const STRIP: u16 = 20;
+const LONG_STRIP: u16 = 40;
+
+/// Cells of the marks and the slot before the job.
+pub fn slot_cells(model: &Model) -> u16 {
+    let workers = &model.snapshot.workers;
+    let longest = workers.iter().map(|w| slot_text(model, w).width()).max().unwrap_or(0);
+    (longest as u16).clamp(2, 14) + 3
+}
+
+/// A worker's place: its number, in further pools with the pool's name before it.
+pub fn slot_text(model: &Model, worker: &WorkerView) -> String {
+    let slot = worker.slot;
+    if slot.pool.0 == 0 {
+        return slot.n.to_string();
+    }
+    let name: String = model.pool_name(slot.pool).chars().take(8).collect();
+    format!("{name} {}", slot.n)
+}
+
+/// Returns the columns that fit a width, and the cells left for the job.
+pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
+    let room = width.saturating_sub(slot_cells(model) + 1);
+    let least_job = (room / 5).clamp(12, 36);
+    let mut ranked: Vec<Column> = COLUMNS.to_vec();
+    ranked.sort_by_key(|c| c.rank);
+    let mut left = room;
+    let mut fits = Vec::new();
+    for column in ranked {
+        if column.what == What::Pool && model.snapshot.pools.len() < 2 {
+            continue;
+        }
+        // Columns come in their order, so that a wider panel never loses one.
+        if left < least_job + column.cells + 1 {
+            break;
+        }
+        left -= column.cells + 1;
+        fits.push(column);
+    }
+    // What is read says little without what is written.
+    if fits.last().is_some_and(|c| c.what == What::Read) {
+        left += fits.pop().map_or(0, |c| c.cells + 1);
+    }
+    let longer = LONG_STRIP - STRIP;
+    if let Some(strip) = fits.iter_mut().find(|c| c.what == What::Strip)
+        && left >= least_job + longer
+        && room >= 150
+    {
+        (strip.cells, strip.head) = (LONG_STRIP, "last two minutes");
+        left -= longer;
+    }
+    let shown = COLUMNS.iter().filter_map(|c| fits.iter().find(|f| f.what == c.what).copied());
+    (shown.collect(), left)
+}
+
+/// Returns what stands in a worker's cell that is a number or a word, and its colour.
+pub fn cell(model: &Model, worker: &WorkerView, work: &WorkView, what: What) -> (String, Role) {
+    let unknown = ("-".to_owned(), Role::Idle);
+    match what {
+        What::Pid => work.proc.map_or(unknown, |p| (p.pid.to_string(), Role::Dim)),
+        What::Time => (format::clock(model.work_ms(worker, work)), Role::Text),
+        What::Tries if work.attempt.n > 1 => (format!("#{}", work.attempt.n), Role::Warn),
+        What::Tries => (format!("#{}", work.attempt.n), Role::Idle),
+        _ => match &work.tree {
+            Some(tree) => of_tree(model, tree, what).unwrap_or(unknown),
+            None => unknown,
+        },
+    }
+}
+
+fn of_tree(model: &Model, tree: &TreeSample, what: What) -> Option<(String, Role)> {
+    let busy = |p: f32, from: f32| if p >= from { Role::Text } else { Role::Dim };
+    Some(match what {
+        What::Cpu => {
+            let p = tree.cpu_percent?;
+            (format::percent(p), busy(p, 1.0))
+        }
+        What::User => (format::short_percent(tree.user_percent?), Role::Dim),
+        What::System => {
+            let p = tree.system_percent?;
+            (format::short_percent(p), if p >= 50.0 { Role::CpuSystem } else { Role::Dim })
+        }
+        What::Wait => {
+            let p = tree.cpu_wait_percent?;
+            (format::percent(p), if p >= 50.0 { Role::Warn } else { busy(p, 5.0) })
+        }
+        What::Read => (format::flow(tree.read_bytes_per_s?), busy(tree.read_bytes_per_s?, 1.0)),
+        What::Write => (format::flow(tree.write_bytes_per_s?), busy(tree.write_bytes_per_s?, 1.0)),
+        What::Memory => (format::size(tree.rss_bytes), Role::Text),
+        What::Output => {
+            let ms = model.ms_since(tree.last_output?);
+            (format::age(ms), busy(5_000.0 - ms as f32, 0.0))
+        }
+        What::Threads => threads(tree),
+        What::Core => (tree.core?.to_string(), Role::Dim),
+        What::Faults => {
+            let n = tree.major_faults_per_s?;
+            let role = if n >= 10.0 { Role::Warn } else { Role::Dim };
+            (format::short_count(n.clamp(0.0, 1e9).round() as u64), role)
+        }
+        What::Files => (format::short_count(u64::from(tree.fds?)), Role::Dim),
+        _ => return None,
+    })
+}
+
+/// Threads on a CPU or waiting for one, of those the job was given.
+fn threads(tree: &TreeSample) -> (String, Role) {
+    let (running, allotted) = (tree.threads_running.min(999), tree.threads_allotted.min(99));
+    if tree.oversubscribed {
+        return (format!("{running}/{allotted}!"), Role::Warn);
+    }
+    let role = if running > 0 { Role::Text } else { Role::Dim };
+    // The blank keeps the numbers where they are when the mark comes and goes.
+    (format!("{running}/{allotted} "), role)
+}
+
+/// What a worker does, in one word and its colour.
+pub fn state_word(model: &Model, worker: &WorkerView) -> (String, Role) {
+    let stopping = worker.work.as_ref().and_then(|w| w.stopping);
+    if let Some(stopping) = stopping {
+        let left = stopping.kill_at.since(model.now.mono).as_millis().div_ceil(1000);
+        let verb = if stopping.leader_ended { "sweep" } else { "stop" };
+        return match left {
+            0 => (if stopping.leader_ended { "sweep" } else { "KILL" }.to_owned(), Role::Stopping),
+            s if s < 100 => (format!("{verb} {s}s"), Role::Stopping),
+            _ => (verb.to_owned(), Role::Stopping),
+        };
+    }
+    let (word, role) = match worker.state {
+        WorkerState::Idle if worker.leaving => ("leaving", Role::Dim),
+        WorkerState::Idle => ("idle", Role::Idle),
+        WorkerState::Reserved => ("reserved", Role::Idle),
+        WorkerState::Launching => ("start", Role::Run),
+        WorkerState::Paused => ("paused", Role::Paused),
+        WorkerState::Quiet => ("QUIET", Role::Quiet),
+        WorkerState::Stopping => ("stop", Role::Stopping),
+        WorkerState::Running if worker.leaving => ("leaving", Role::Dim),
+        WorkerState::Running => ("run", Role::Run),
+    };
+    (word.to_owned(), role)
+}
+
+/// Why a worker has nothing to do; blank when there is simply nothing left.
+pub fn idle_reason(model: &Model, worker: &WorkerView) -> String {
+    let pool = model.snapshot.pools.get(usize::from(worker.slot.pool.0));
+    let Some(pool) = pool.filter(|_| !model.has_ended()) else { return String::new() };
+    match (worker.state, pool.blocked) {
+        (WorkerState::Reserved, _) => "its weight is lent to another job".to_owned(),
+        _ if pool.paused => "the pool is paused".to_owned(),
+        (_, blocked) if blocked > 0 && pool.ready == 0 => {
+            format!("{} blocked by other jobs", format::grouped(u64::from(blocked)))
+        }
+        _ => String::new(),
+    }
+}
+
+/// Draws the last minutes of a worker, the newest at the right.
+pub fn draw_strip(model: &Model, row: &mut Canvas<'_>, worker: &WorkerView, x: u16, cells: u16) {
+    let glyphs = row.glyphs();
+    let moments = model.history.strip(worker.slot, usize::from(cells));
+    let first = x + cells.saturating_sub(moments.len() as u16);
+    for (i, moment) in moments.iter().enumerate() {
+        let at = first + i as u16;
+        if let Moment::Running(percent) = moment {
+            let level = graph::percent_level(*percent).max(1);
+            let style = row.look.theme.gradient(percent / 100.0);
+            row.put_styled(at, 0, glyphs.levels[level], style);
+        } else if let Some((shape, role)) = strip_shape(glyphs.set, *moment) {
+            row.put(at, 0, shape, role);
+        }
+    }
+}
+
+/// The shape of what is no level; nothing for a worker without a job.
+fn strip_shape(set: GlyphSet, moment: Moment) -> Option<(&'static str, Role)> {
+    let ascii = set == GlyphSet::Ascii;
+    Some(match moment {
+        Moment::Idle | Moment::Running(_) => return None,
+        Moment::WaitingCpu => ("c", Role::Warn),
+        Moment::WaitingIo => ("w", Role::CpuIowait),
+        Moment::Sleeping => (if ascii { "-" } else { "·" }, Role::Idle),
+        Moment::Quiet => ("?", Role::Quiet),
+        Moment::Paused => ("=", Role::Paused),
+        Moment::Stopping => ("x", Role::Stopping),
+    })
+}
+
+/// The moments of the strip with their words.
+const STRIP_WORDS: [(Moment, &str); 6] = [
+    (Moment::WaitingCpu, "waits for a CPU"),
+    (Moment::WaitingIo, "for I/O"),
+    (Moment::Sleeping, "sleeps"),
+    (Moment::Quiet, "QUIET"),
+    (Moment::Paused, "paused"),
+    (Moment::Stopping, "stops"),
+];
+
+/// Returns the shapes of the strip that are no levels, with their words.
+pub fn strip_words(set: GlyphSet) -> impl Iterator<Item = (&'static str, &'static str)> {
+    STRIP_WORDS.iter().filter_map(move |(moment, word)| Some((strip_shape(set, *moment)?.0, *word)))
+}
+
+/// Returns the legend of the strip.
+pub fn legend(set: GlyphSet) -> Vec<(String, Role)> {
+    let mut spans = Vec::new();
+    for (moment, word) in STRIP_WORDS {
+        if let Some((shape, role)) = strip_shape(set, moment) {
+            let blank = if spans.is_empty() { "" } else { "  " };
+            spans.push((format!("{blank}{shape}"), role));
+            spans.push((format!(" {word}"), Role::Dim));
+        }
+    }
+    spans
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns_have_ranks_of_their_own_and_heads_that_fit() {
+        for (i, column) in COLUMNS.iter().enumerate() {
+            assert!(column.head.len() as u16 <= column.cells, "{}", column.head);
+            assert!(COLUMNS[i + 1..].iter().all(|c| c.rank != column.rank), "{}", column.head);
+        }
+    }
+}
