@@ -4,13 +4,15 @@ use super::format;
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
 use super::output::Ask;
 use super::panels::PANELS;
+use super::proof::Watch;
 use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use crate::control::proto::ToServer;
 use crate::model::query::Query;
 use crate::model::{
-    Command, JobPlace, JobRef, PauseTarget, PoolIdx, RunState, StopHow, signal_name,
+    Command, JobPlace, JobRef, PauseTarget, PoolIdx, Rank, Requester, RunState, StopHow, limits,
+    signal_name,
 };
 
 /// Sends a command and says so on the bottom line.
@@ -32,6 +34,14 @@ pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
     let job = JobRef { place: JobPlace::Number(ask.key.0), attempt: Some(ask.key.1) };
     let Ask { stream, from, max_bytes, .. } = ask;
     let query = Query::Output { job, stream, from, max_bytes };
+    actions.push(Action::Send(ToServer::Query { id, query }));
+}
+
+/// Sends a question of a panel; its answer comes back to it with `tag`.
+pub fn ask(model: &mut Model, panel: usize, tag: u64, query: Query, actions: &mut Vec<Action>) {
+    let id = model.next_id;
+    model.next_id += 1;
+    model.pending.insert(id, Pending::Panel { panel, tag });
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
@@ -163,7 +173,7 @@ fn names(targets: &[Selection]) -> String {
     }
 }
 
-/// Sends one command for each target and says so once.
+/// Sends one command for all targets, which gets one answer, and says so.
 fn send_each(
     model: &mut Model,
     targets: &[Selection],
@@ -172,9 +182,13 @@ fn send_each(
     actions: &mut Vec<Action>,
 ) {
     let what = format!("{verb} {}", names(targets));
-    for (i, target) in targets.iter().enumerate() {
-        let what = if i == 0 { what.clone() } else { String::new() };
-        send(model, command(target), what, actions);
+    for targets in targets.chunks(limits::COMMANDS_AT_ONCE) {
+        let mut commands: Vec<Command> = targets.iter().map(&command).collect();
+        let command = match commands.len() {
+            1 => commands.remove(0),
+            _ => Command::Many { commands },
+        };
+        send(model, command, what.clone(), actions);
     }
     model.tags.clear();
 }
@@ -219,15 +233,50 @@ pub fn retry(model: &mut Model, actions: &mut Vec<Action>) {
     }
 }
 
-/// Takes back the last act that can be taken back.
+/// Moves jobs that wait to the front of their pool's queue, or back to their task's priority.
+pub fn prioritize(model: &mut Model, to: Rank, actions: &mut Vec<Action>) {
+    let verb = if to == Rank::First { "raise" } else { "reset the priority of" };
+    let queued = targets(model, verb, &[Phase::Queued]);
+    if !queued.is_empty() {
+        send_each(model, &queued, verb, |t| Command::Prioritize { job: t.job, to }, actions);
+    }
+}
+
+/// Takes back the last act that can be taken back, whoever asked for it. What this screen has
+/// just asked for comes first: its act must be in a snapshot before anything is taken back.
 pub fn undo(model: &mut Model, actions: &mut Vec<Action>) {
     if !may_act(model) {
         return;
     }
-    match model.undo.pop() {
-        Some((what, command)) => send(model, command, format!("undo: {what}"), actions),
-        None => refuse(model, "nothing to take back: kill, stop and signals cannot be undone"),
+    let waits = model.pending.values().any(|p| matches!(p, Pending::Command { .. }));
+    if waits || model.answered_at.is_some_and(|at| model.snapshot.at.mono < at) {
+        model.undo_wanted = true;
+        say(model, FeedbackKind::Sent, "undo the last act".to_owned());
+        return;
     }
+    take_back(model, actions);
+}
+
+/// Does what [`undo`] put off, when a snapshot tells of the last act.
+pub fn undo_when_known(model: &mut Model, actions: &mut Vec<Action>) {
+    if std::mem::take(&mut model.undo_wanted) {
+        undo(model, actions);
+    }
+}
+
+fn take_back(model: &mut Model, actions: &mut Vec<Action>) {
+    let Some(act) = model.snapshot.acts.iter().find(|act| act.undo.is_some()) else {
+        let why = "nothing to take back: kill, stop and signals cannot be undone";
+        return refuse(model, why);
+    };
+    let by = match act.by {
+        Requester::Screen => String::new(),
+        ref by => format!(" (asked by {})", crate::model::sentence::who(by)),
+    };
+    let back = act.undo.as_deref().unwrap_or_default();
+    let arrow = model.look.glyphs.arrow;
+    let (id, what) = (act.id, format!("undo: {}{by} {arrow} {back}", act.asked));
+    send(model, Command::Undo { act: id }, what, actions);
 }
 
 /// One line of the kill menu.
@@ -289,6 +338,9 @@ pub fn kill(model: &mut Model, menu: &KillMenu, actions: &mut Vec<Action>) {
         (true, signal) => Command::Kill { job: t.job, now: signal == libc::SIGKILL },
         (false, signal) => Command::Signal { job: t.job, signal },
     };
+    if choice.ends {
+        model.watch = Some(Watch::new(&verb, &same, model.now.mono));
+    }
     send_each(model, &same, &verb, command, actions);
 }
 

@@ -19,6 +19,12 @@ pub fn clock(ms: u64) -> String {
     }
 }
 
+/// Returns the time of day as `14:02:07`, on clocks that are `offset_s` ahead of UTC.
+pub fn time_of_day(at: crate::model::Wall, offset_s: i32) -> String {
+    let s = (at.0.div_euclid(1_000_000) + i64::from(offset_s)).rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", s / 3600, s / 60 % 60, s % 60)
+}
+
 /// Returns an age in at most four characters: `3s`, `4:05`, `12m`, `5h`, `2d`.
 pub fn age(ms: u64) -> String {
     let s = ms / 1000;
@@ -145,6 +151,9 @@ mod tests {
         for (r, text) in [(0.0, "0.0/s"), (5.24, "5.2/s"), (0.05, "0.05/s"), (120.4, "120/s")] {
             assert_eq!(rate(r), text);
         }
+        let at = |s: i64| crate::model::Wall(s * 1_000_000);
+        assert_eq!(time_of_day(at(1_000), 0), "00:16:40");
+        assert_eq!(time_of_day(at(-1), 7_200), "01:59:59");
         assert_eq!(grouped(1_318), "1 318");
         assert_eq!(grouped(12), "12");
         assert_eq!(short_count(770_400), "770k");

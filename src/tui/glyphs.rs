@@ -45,6 +45,8 @@ pub struct Glyphs {
     pub levels: &'static [&'static str],
     /// user, nice, system, irq, softirq, steal, iowait.
     pub classes: [&'static str; 7],
+    /// user, nice and system time of others than this run.
+    pub others: [&'static str; 3],
     pub idle: &'static str,
     pub marker: &'static str,
     pub done: &'static str,
@@ -85,6 +87,8 @@ pub struct Glyphs {
     pub prompt: &'static str,
     /// The moment that is looked at, through a graph.
     pub cursor: &'static str,
+    /// How full a stretch of time is, from hardly to wholly.
+    pub density: [&'static str; 4],
 }
 
 const BRAILLE: Glyphs = Glyphs {
@@ -97,6 +101,7 @@ const BRAILLE: Glyphs = Glyphs {
     bar_rest: "·",
     levels: &[" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     classes: ["▇", "▅", "▓", "i", "s", "t", "w"],
+    others: ["▒", "▒", "░"],
     idle: "·",
     marker: "▸",
     done: "✓",
@@ -126,6 +131,7 @@ const BRAILLE: Glyphs = Glyphs {
     waiter: "○",
     prompt: "›",
     cursor: "┊",
+    density: ["░", "▒", "▓", "▇"],
 };
 
 const BLOCK: Glyphs = Glyphs {
@@ -161,6 +167,7 @@ const BLOCK: Glyphs = Glyphs {
     waiter: "o",
     prompt: ">",
     cursor: "│",
+    density: ["░", "▒", "▓", "█"],
     ..BRAILLE
 };
 
@@ -173,14 +180,16 @@ const ASCII: Glyphs = Glyphs {
     bar_rest: ".",
     levels: &[" ", ".", ".", ":", ":", "|", "|", "#", "#"],
     classes: ["|", "n", "#", "i", "s", "t", "w"],
+    others: [":", ":", ";"],
     idle: ".",
     dot: "-",
     edge: "!",
     tree: ["|", "`", "|"],
     scroll: ["|", "#"],
-    activity: ["#", "%", "~", "."],
+    activity: ["#", "%", "~", "-"],
     holder: "#",
     cursor: "|",
+    density: ["-", "=", "%", "#"],
     ..BLOCK
 };
 
@@ -246,7 +255,7 @@ mod tests {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
             arrow, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, prompt, cursor,
+            waiter, prompt, cursor, density, others,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
@@ -256,7 +265,7 @@ mod tests {
         // A part of a bar may be too small to be drawn.
         let parts = bar_parts.iter().copied().filter(|p| !p.is_empty());
         [&single[..], &corners, levels, &classes, &digits, &sort, &tree, &fold, &scroll, &more,
-            &activity].concat().into_iter().chain(parts).collect()
+            &activity, &density, &others].concat().into_iter().chain(parts).collect()
     }
 
     /// Code points of the Basic Multilingual Plane with the property Emoji (Unicode 16,
@@ -294,8 +303,9 @@ mod tests {
     fn what_stands_for_different_things_looks_different() {
         for (name, set) in SETS {
             let g = Glyphs::of(set);
-            let groups: [&[&str]; 7] = [
+            let groups: [&[&str]; 8] = [
                 &g.activity,
+                &g.density,
                 &g.classes,
                 &g.digits,
                 &g.scroll,

@@ -24,15 +24,18 @@ pub mod layout;
 pub mod list;
 pub mod model;
 mod mouse;
+pub mod notice;
 pub mod output;
 mod own;
 pub mod panels;
 pub mod popups;
+pub mod proof;
 pub mod sample;
 pub mod sanitize;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+pub mod then;
 pub mod update;
 pub mod zones;
 
@@ -108,6 +111,7 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
+    model.utc_offset_s = clock::utc_offset_s();
     let mut warnings = options.warnings;
     let (keymap, wrong_keys) = Keymap::of(&options.config);
     model.keymap = keymap;

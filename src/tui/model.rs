@@ -8,8 +8,10 @@ use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::{Ask, Output, Target};
-use super::panels::{self, Order, PANELS};
+use super::panels::{self, AlertId, EventList, Gantt, Order, PANELS};
+use super::proof::Watch;
 use super::sanitize::one_line;
+use super::then::Then;
 use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
@@ -48,7 +50,10 @@ pub struct Model {
     pub workers: List,
     /// How the workers are sorted and filtered.
     pub order: Order,
+    /// The alert that is selected; else it is the failure.
+    pub alert: Option<AlertId>,
     pub failure: Option<JobNo>,
+    /// Alerts, then failures.
     pub failures: List,
     /// Jobs that the next act is about.
     pub tags: BTreeMap<JobNo, Selection>,
@@ -63,8 +68,21 @@ pub struct Model {
     pub asked_stop: Option<StopHow>,
     pub bye: Option<Bye>,
     pub hold_at_end: bool,
-    /// Acts that can be taken back, the newest last: what was done, and what undoes it.
-    pub undo: Vec<(String, Command)>,
+    /// When the last command of this screen was answered: what an older snapshot tells of acts
+    /// is not the whole truth.
+    pub answered_at: Option<Mono>,
+    /// Undo was asked for before the last act was known.
+    pub undo_wanted: bool,
+    /// Stops that this screen asked for, told of until it is proven that nothing is left.
+    pub watch: Option<Watch>,
+    /// What ran at the time cursor.
+    pub then: Then,
+    /// What the timeline shows.
+    pub gantt: Gantt,
+    /// The events as far as they are here.
+    pub events: EventList,
+    /// Seconds that the clocks here are ahead of UTC.
+    pub utc_offset_s: i32,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -180,6 +198,8 @@ pub struct Feedback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedbackKind {
     Sent,
+    /// It was done, and its end is still to come.
+    UnderWay,
     Done,
     Refused,
 }
@@ -222,6 +242,7 @@ impl Model {
             worker: None,
             workers: List::default(),
             order: Order::default(),
+            alert: None,
             failure: None,
             failures: List::default(),
             tags: BTreeMap::new(),
@@ -234,7 +255,13 @@ impl Model {
             asked_stop: None,
             bye: None,
             hold_at_end: true,
-            undo: Vec::new(),
+            answered_at: None,
+            undo_wanted: false,
+            watch: None,
+            then: Then::default(),
+            gantt: Gantt::default(),
+            events: EventList::default(),
+            utc_offset_s: 0,
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -259,6 +286,16 @@ impl Model {
         for notice in &mut snapshot.notices {
             *notice = one_line(notice);
         }
+        for alert in &mut snapshot.alerts {
+            (alert.text, alert.hint) = (one_line(&alert.text), one_line(&alert.hint));
+        }
+        for act in &mut snapshot.acts {
+            (act.asked, act.answer) = (one_line(&act.asked), one_line(&act.answer));
+            act.undo = act.undo.as_deref().map(one_line);
+        }
+        for stop in &mut snapshot.last_stops {
+            stop.left = stop.left.as_deref().map(one_line);
+        }
         self.snapshot = snapshot;
         self.live = true;
         self.wanted.retain(|pool, (size, _)| {
@@ -273,17 +310,7 @@ impl Model {
         let slot = self.worker.unwrap_or(Slot { pool: PoolIdx::DEFAULT, n: 0 });
         let near = workers.iter().find(|w| w.slot >= slot).or(workers.last());
         self.worker = near.map(|w| w.slot);
-        let failures = &self.snapshot.failures;
-        // Until somebody chooses one, the newest is what matters.
-        let chosen = self.source == panels::ALERTS || self.focus == panels::ALERTS;
-        match failures.iter().position(|f| Some(f.job) == self.failure) {
-            Some(at) if chosen => self.failures.at = at,
-            _ if chosen => {
-                self.failures.at = self.failures.at.min(failures.len().saturating_sub(1))
-            }
-            _ => self.failures.at = 0,
-        }
-        self.failure = failures.get(self.failures.at).map(|f| f.job);
+        panels::keep_alert(self);
         self.tags.retain(|_, tag| tag.job.0 <= self.snapshot.counts.total);
     }
 
@@ -410,6 +437,14 @@ impl Model {
         (now.since(work.since).as_micros() as u64).saturating_sub(work.paused_us) / 1000
     }
 
+    /// Returns the moment at the right edge of all graphs: they stand still with the run.
+    pub fn axis_now(&self) -> Mono {
+        match self.has_ended() && self.live {
+            true => self.snapshot.at.mono,
+            false => self.now.mono,
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
         self.bye.is_some() || matches!(self.snapshot.state, RunState::Ended { .. })
     }
@@ -431,7 +466,7 @@ impl Model {
             &layout::Facts {
                 focus: self.focus,
                 zoom: self.zoom.is_some(),
-                notice: !self.snapshot.notices.is_empty(),
+                notice: super::notice::is_there(self),
                 view: self.views.get(self.view).unwrap_or(&alone),
                 view_no: self.view,
                 splits: &self.splits,

@@ -2,12 +2,13 @@
 
 mod alerts;
 mod cores;
+mod events;
 mod output;
 mod queue;
+mod timeline;
 mod workers;
 
 use super::canvas::{Canvas, Span};
-use super::glyphs::GlyphSet;
 use super::keymap::Act;
 use super::model::{Model, Selection};
 use super::theme::Role;
@@ -15,6 +16,9 @@ use super::update::Action;
 use super::zones::Hit;
 use crate::model::query::Reply;
 
+pub use alerts::{AlertId, alert_mark, alert_word, keep_alert};
+pub use events::EventList;
+pub use timeline::Gantt;
 pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
@@ -136,8 +140,15 @@ pub trait Panel: Sync {
 }
 
 /// Every panel in the order of its number.
-pub const PANELS: &[&dyn Panel] =
-    &[&cores::Cores, &queue::Queue, &workers::Workers, &alerts::Alerts, &output::OutputPanel];
+pub const PANELS: &[&dyn Panel] = &[
+    &cores::Cores,
+    &queue::Queue,
+    &workers::Workers,
+    &alerts::Alerts,
+    &output::OutputPanel,
+    &timeline::TimelinePanel,
+    &events::EventsPanel,
+];
 
 /// Positions in [`PANELS`] that keys and selection know.
 pub const CORES: usize = 0;
@@ -145,6 +156,8 @@ pub const QUEUE: usize = 1;
 pub const WORKERS: usize = 2;
 pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
+pub const TIMELINE: usize = 5;
+pub const EVENTS: usize = 6;
 
 /// Returns the position of a panel by its name.
 pub fn index_of(name: &str) -> Option<usize> {
@@ -172,16 +185,12 @@ fn scroll_bar(rows: &mut Canvas<'_>, panel: usize, offset: usize, n: usize) {
     let x = width - 1;
     let cells = (shown * shown / n).clamp(1, shown - 1);
     let top = (offset * (shown - cells)).div_ceil(n - shown).min(shown - cells);
-    let (thumb, track) = match rows.glyphs().set {
-        GlyphSet::Ascii => ("#", "|"),
-        GlyphSet::Block => ("█", "│"),
-        _ => ("┃", "│"),
-    };
+    let [track, thumb] = rows.glyphs().scroll;
     for y in 0..shown {
         let inside = (top..top + cells).contains(&y);
         let (shape, role) = match inside {
-            true => (thumb, Role::BorderFocus),
-            false => (track, Role::Border),
+            true => (thumb, Role::ScrollThumb),
+            false => (track, Role::ScrollTrack),
         };
         rows.put(x, y as u16, shape, role);
     }
