@@ -39,6 +39,8 @@ pub struct Glyphs {
     pub corners: [&'static str; 6],
     pub divider: &'static str,
     pub bar_full: &'static str,
+    /// A whole cell.
+    pub solid: &'static str,
     pub bar_parts: &'static [&'static str],
     pub bar_rest: &'static str,
     /// Rising levels of one cell, the first is nothing.
@@ -97,6 +99,7 @@ const BRAILLE: Glyphs = Glyphs {
     divider: "╌",
     // Not the full block: bars in rows one under the other stay apart.
     bar_full: "▇",
+    solid: "█",
     bar_parts: &["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"],
     bar_rest: "·",
     levels: &[" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
@@ -176,6 +179,7 @@ const ASCII: Glyphs = Glyphs {
     corners: ["+", "+", "+", "+", "-", "|"],
     divider: "-",
     bar_full: "#",
+    solid: "#",
     bar_parts: &["", "", "", "", "", "", "", ""],
     bar_rest: ".",
     levels: &[" ", ".", ".", ":", ":", "|", "|", "#", "#"],
@@ -255,12 +259,12 @@ mod tests {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
             arrow, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, prompt, cursor, density, others,
+            waiter, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
             retried, warning, ellipsis, times, minus, arrow, dot, edge, tag, holder, waiter, prompt,
-            cursor,
+            cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.
         let parts = bar_parts.iter().copied().filter(|p| !p.is_empty());

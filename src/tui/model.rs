@@ -16,7 +16,7 @@ use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
-    Slot, Snapshot, StopHow, WorkerState, WorkerView,
+    Slot, Snapshot, StopHow, TaskIdx, WorkerState, WorkerView,
 };
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
@@ -66,6 +66,8 @@ pub struct Model {
     pub wanted: BTreeMap<PoolIdx, (u32, Mono)>,
     /// The most urgent end that was asked for at this screen.
     pub asked_stop: Option<StopHow>,
+    /// When the run was first seen to have ended.
+    pub ended_at: Option<Mono>,
     pub bye: Option<Bye>,
     pub hold_at_end: bool,
     /// When the last command of this screen was answered: what an older snapshot tells of acts
@@ -253,6 +255,7 @@ impl Model {
             next_id: 1,
             wanted: BTreeMap::new(),
             asked_stop: None,
+            ended_at: None,
             bye: None,
             hold_at_end: true,
             answered_at: None,
@@ -298,6 +301,9 @@ impl Model {
         }
         self.snapshot = snapshot;
         self.live = true;
+        if let (RunState::Ended { .. }, None) = (self.snapshot.state, self.ended_at) {
+            self.ended_at = Some(self.snapshot.at.mono);
+        }
         self.wanted.retain(|pool, (size, _)| {
             self.snapshot.pools.get(usize::from(pool.0)).is_some_and(|p| p.size != *size)
         });
@@ -404,6 +410,15 @@ impl Model {
         }
     }
 
+    /// Returns a job's name without its inputs: `thumb:3`, or `index` for the only one.
+    pub fn job_name(&self, task: TaskIdx, index: u32) -> String {
+        let view = self.snapshot.tasks.get(task.0 as usize);
+        match (self.info.tasks.get(task.0 as usize), view.is_some_and(|t| t.counts.total > 1)) {
+            (Some(task), true) => format!("{}:{index}", task.name),
+            _ => self.job_label(task.0, index, ""),
+        }
+    }
+
     /// Returns the name of a pool.
     pub fn pool_name(&self, pool: PoolIdx) -> &str {
         let view = self.snapshot.pools.get(usize::from(pool.0)).map(|p| p.name.as_str());
@@ -439,10 +454,7 @@ impl Model {
 
     /// Returns the moment at the right edge of all graphs: they stand still with the run.
     pub fn axis_now(&self) -> Mono {
-        match self.has_ended() && self.live {
-            true => self.snapshot.at.mono,
-            false => self.now.mono,
-        }
+        self.ended_at.unwrap_or(self.now.mono)
     }
 
     pub fn has_ended(&self) -> bool {

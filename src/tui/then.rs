@@ -8,7 +8,7 @@ use super::panels::TIMELINE;
 use super::theme::Role;
 use super::update::Action;
 use crate::model::query::{Query, Reply};
-use crate::model::{Bar, LaneWork, Mono};
+use crate::model::{Bar, LaneWork, Mono, Outcome};
 
 /// Under which tag the question goes.
 pub const TAG: u64 = 1;
@@ -97,10 +97,13 @@ fn names(model: &Model, bars: &[Bar], width: u16, spans: &mut Vec<Span>) {
 
 /// `thumb:3`, `thumb:3#2` for its second attempt, with a mark when it did not end well.
 pub fn bar_name(model: &Model, bar: &Bar) -> String {
-    let name = model.job_label(bar.task.0, bar.index, "");
+    let name = model.job_name(bar.task, bar.index);
     let nth = if bar.attempt.n > 1 { format!("#{}", bar.attempt.n) } else { String::new() };
-    let bad = bar.outcome.is_some_and(|outcome| !outcome.is_success());
-    let mark = if bad { model.look.glyphs.failed } else { "" };
+    let mark = match bar.outcome {
+        Some(Outcome::Cancelled) => model.look.glyphs.ended,
+        Some(outcome) if !outcome.is_success() => model.look.glyphs.failed,
+        _ => "",
+    };
     format!("{name}{nth}{mark}")
 }
 

@@ -268,8 +268,8 @@ fn draw_alert(model: &Model, row: &mut Canvas<'_>, alert: &Alert) {
     let text_role = if alert.level == AlertLevel::Advice { Role::Text } else { role };
     let at = row.put_cut(x, 0, end.saturating_sub(x), &alert.text, text_role);
     let room = end.saturating_sub(at + 2);
-    if room > 20 {
-        let hint = format!("{} {}", row.glyphs().arrow, alert.hint);
+    let hint = format!("{} {}", row.glyphs().arrow, alert.hint);
+    if hint.width() <= usize::from(room) {
         row.put_cut(at + 2, 0, room, &hint, Role::Dim);
     }
 }

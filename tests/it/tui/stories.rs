@@ -511,9 +511,9 @@ fn enter_opens_the_output_of_what_is_selected_and_escape_closes_it() {
     let shown = text(&model);
     assert!(shown.contains("output ─ thumb:1200 logo.svg 256 #3"), "{shown}");
     assert!(shown.contains("▌convert: no decode delegate"));
-    assert!(!shown.contains("4 alerts"), "{shown}");
+    assert!(!shown.contains("⁴alerts"), "{shown}");
     press(&mut model, "<Esc>");
-    assert!(text(&model).contains("4 alerts"));
+    assert!(text(&model).contains("⁴alerts"));
     assert_eq!(model.focus, 3);
 }
 

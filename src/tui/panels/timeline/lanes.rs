@@ -23,6 +23,8 @@ pub struct Scene<'a> {
     began: Mono,
     letters: Vec<char>,
     by_outcome: bool,
+    /// The longest bars of all lanes: they have their names where bars are merged too.
+    longest: &'a [Bar],
 }
 
 /// What is in one cell.
@@ -38,7 +40,7 @@ struct Cell {
 
 impl<'a> Scene<'a> {
     /// Prepares a frame whose graph is `cells` wide.
-    pub fn new(model: &'a Model, cells: u16, by_outcome: bool) -> Scene<'a> {
+    pub fn new(model: &'a Model, cells: u16, longest: &'a [Bar]) -> Scene<'a> {
         let cell_us = model.axis.cell_us();
         let now = model.axis_now();
         let end = (model.axis.last_cell(now) + 1).saturating_mul(cell_us);
@@ -49,7 +51,8 @@ impl<'a> Scene<'a> {
             now,
             began: model.info.started_mono,
             letters: letters(model.info.tasks.iter().map(|task| task.name.as_str())),
-            by_outcome,
+            by_outcome: model.gantt.by_outcome,
+            longest,
         }
     }
 
@@ -173,6 +176,9 @@ pub fn draw_lane(area: &mut Canvas<'_>, lane: &Lane, scene: &Scene<'_>, chosen: 
     }
     let merged = matches!(lane.work, LaneWork::Merged(_));
     draw_crowds(area, &cells, scene, if merged { 0 } else { CROWD });
+    if merged {
+        draw_long(area, lane, scene, chosen);
+    }
 }
 
 fn fill(cells: &mut [Cell], bars: &[Bar], scene: &Scene<'_>) {
@@ -236,10 +242,27 @@ fn draw_bars(
         let is_same = |cell: &&Cell| cell.bars < CROWD && cell.top.map(|top| top.0) == Some(i);
         let n = cells[x..].iter().take_while(is_same).count();
         if let Some(bar) = bars.get(i) {
-            let mut span = area.part(x as u16, 0, n as u16, 1);
+            let high = area.height();
+            let mut span = area.part(x as u16, 0, n as u16, high);
             draw_bar(&mut span, bar, scene, Some(bar.attempt) == chosen);
         }
         x += n;
+    }
+}
+
+/// Draws the long bars of a lane over its density, as far as they fill cells.
+fn draw_long(area: &mut Canvas<'_>, lane: &Lane, scene: &Scene<'_>, chosen: Option<AttemptId>) {
+    let width = usize::from(area.width());
+    for bar in scene.longest.iter().filter(|bar| bar.slot == lane.slot) {
+        let end = bar.end.unwrap_or(scene.now).max(bar.start);
+        let mine = scene.cells(bar.start, end, width).filter(|(_, us)| *us * 2 >= scene.cell_us);
+        let mine: Vec<usize> = mine.map(|(x, _)| x).collect();
+        if let (Some(first), Some(last), 3..) = (mine.first(), mine.last(), mine.len()) {
+            let high = area.height();
+            let cells = (last - first + 1) as u16;
+            let mut span = area.part(*first as u16, 0, cells, high);
+            draw_bar(&mut span, bar, scene, Some(bar.attempt) == chosen);
+        }
     }
 }
 
@@ -248,7 +271,10 @@ fn draw_bar(span: &mut Canvas<'_>, bar: &Bar, scene: &Scene<'_>, chosen: bool) {
     let glyphs = span.glyphs();
     let outcome = Outcomes::of(bar.outcome);
     let style = scene.style(Some(bar.task), outcome);
-    span.repeat(0, 0, width, glyphs.bar_full, style);
+    // A high bar is one piece: only its top stands apart from what is above.
+    for y in 0..span.height() {
+        span.repeat(0, y, width, if y == 0 { glyphs.bar_full } else { glyphs.solid }, style);
+    }
     let mark = match outcome {
         Outcomes::Runs => Some((glyphs.running, Role::Run)),
         Outcomes::Bad => Some((glyphs.failed, Role::Bad)),
@@ -258,7 +284,7 @@ fn draw_bar(span: &mut Canvas<'_>, bar: &Bar, scene: &Scene<'_>, chosen: bool) {
     let room = usize::from(width) - usize::from(mark.is_some()).min(usize::from(width));
     let name = bar_name(scene.model, bar);
     // The mark at the end says it already.
-    let name = name.strip_suffix(glyphs.failed).unwrap_or(&name);
+    let name = mark.and_then(|(mark, _)| name.strip_suffix(mark)).unwrap_or(&name);
     let number = format!(":{}", bar.index);
     let letter = scene.letter(bar.task);
     let names = [name, number.as_str(), letter.as_str()];
@@ -308,6 +334,9 @@ fn draw_crowds(area: &mut Canvas<'_>, cells: &[Cell], scene: &Scene<'_>, crowd: 
             _ => {
                 area.put_styled(x, 0, shape, style);
             }
+        }
+        for y in 1..area.height() {
+            area.put_styled(x, y, shape, style);
         }
         before = cell.task;
     }

@@ -5,6 +5,7 @@ mod lanes;
 use super::workers::mark;
 use super::{Panel, put_label, scroll_bar};
 use crate::model::query::{Query, Reply};
+use crate::model::words::duration;
 use crate::model::{Bar, Lane, LaneWork, Mono, PoolIdx, Slot, Timeline};
 use crate::tui::acts;
 use crate::tui::canvas::{Canvas, Span, spans_width};
@@ -29,6 +30,8 @@ const LANES: u64 = 0;
 const OFTEN: Duration = Duration::from_millis(500);
 /// Time between questions while something in sight still runs, but now is not.
 const SELDOM: Duration = Duration::from_secs(2);
+/// What is less than this part of the longest is no long pole.
+const POLE: u32 = 10;
 /// Cells of the share of idle time.
 const IDLE_CELLS: u16 = 5;
 
@@ -107,7 +110,7 @@ impl Panel for TimelinePanel {
         }
         Some(Selection {
             job: bar.attempt.job,
-            label: model.job_label(bar.task.0, bar.index, ""),
+            label: model.job_name(bar.task, bar.index),
             attempt: Some(bar.attempt),
             proc: None,
             since: bar.start,
@@ -150,9 +153,9 @@ impl Panel for TimelinePanel {
             model.gantt.lanes.at = at;
         }
         let (head, foot) = edges(model, rows as u16);
-        let rows = rows.saturating_sub(usize::from(head + foot));
+        let rows = (rows as u16).saturating_sub(head + foot);
         let n = n_lanes(model);
-        model.gantt.lanes.settle(n, rows);
+        model.gantt.lanes.settle(n, usize::from(rows / lane_rows(n, rows)));
     }
 
     fn ask(&self, model: &mut Model, actions: &mut Vec<Action>) {
@@ -289,6 +292,12 @@ fn edges(model: &Model, height: u16) -> (u16, u16) {
     (head, foot)
 }
 
+/// Rows of a lane: few lanes are high, with a blank row between them.
+fn lane_rows(n: usize, rows: u16) -> u16 {
+    let each = usize::from(rows) / n.max(1);
+    each.clamp(1, 3) as u16
+}
+
 /// The widths of the columns.
 struct Columns {
     slot: u16,
@@ -348,12 +357,14 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     // The border's text begins and ends two cells inside of the panel.
     let columns = Columns::of(model, width + 4);
     let before = (columns.slot + columns.job).saturating_sub(2);
-    let axis = graph::axis_foot(model, columns.graph, &format!(" {} ", cell_words(model)));
+    let axis = graph::axis_foot(model, columns.graph, "");
+    let scale = cell_words(model);
+    let Some(gap) = usize::from(before).checked_sub(scale.len() + 2) else { return axis };
     if axis.is_empty() {
         return axis;
     }
-    let line = model.look.glyphs.corners[4];
-    let mut spans = vec![(line.repeat(usize::from(before)), Role::Border)];
+    let line = model.look.glyphs.corners[4].repeat(gap);
+    let mut spans = vec![(scale, Role::Dim), (format!(" {line} "), Role::Border)];
     spans.extend(axis);
     spans
 }
@@ -388,11 +399,12 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
         draw_head(model, canvas, &columns, data);
     }
     let rows = height - head - foot;
-    let scene = Scene::new(model, columns.graph, model.gantt.by_outcome);
-    for y in 0..rows {
+    let each = lane_rows(data.lanes.len(), rows);
+    let scene = Scene::new(model, columns.graph, &data.longest);
+    for y in 0..rows / each {
         let at = model.gantt.lanes.offset + usize::from(y);
         let Some(lane) = data.lanes.get(at) else { break };
-        let mut row = canvas.part(0, head + y, width, 1);
+        let mut row = canvas.part(0, head + y * each, width, each);
         draw_row(model, &mut row, (at, lane), &columns, &scene, focused);
     }
     let mut area = canvas.part(0, head, width, rows);
@@ -420,8 +432,10 @@ fn draw_head(model: &Model, canvas: &mut Canvas<'_>, columns: &Columns, data: &T
     canvas.put_right(x + columns.graph + IDLE_CELLS, 0, "idle", Role::Heading);
     let mut spans: Vec<Span> = vec![("longest".to_owned(), Role::Heading)];
     let now = model.axis_now();
-    for bar in &data.longest {
-        let took = format::clock(bar.length(now).as_millis() as u64);
+    let most = data.longest.first().map_or(Duration::ZERO, |bar| bar.length(now));
+    let poles = data.longest.iter().take_while(|bar| bar.length(now) * POLE >= most);
+    for bar in poles {
+        let took = duration(bar.length(now));
         let more = if bar.end.is_none() { model.look.glyphs.running } else { "" };
         let next = [
             (format!("  {}", bar_name(model, bar)), Role::Text),
@@ -467,7 +481,8 @@ fn draw_row(
         }
     }
     let x = columns.slot + columns.job;
-    let mut area = row.part(x, 0, columns.graph, 1);
+    let high = if row.height() > 2 { 2 } else { row.height() };
+    let mut area = row.part(x, 0, columns.graph, high);
     area.zone_all(Hit::Lane { panel: super::TIMELINE, row: at });
     let chosen = bar.filter(|_| selected && focused).map(|bar| bar.attempt);
     draw_lane(&mut area, lane, scene, chosen);
@@ -487,5 +502,7 @@ fn cursor(model: &Model, area: &mut Canvas<'_>) {
     }
     let Some(x) = model.axis.column(model.axis_now(), moment(model), area.width()) else { return };
     let line = area.glyphs().cursor;
-    area.put(x, 0, line, Role::TimeCursor);
+    for y in 0..area.height() {
+        area.put(x, y, line, Role::TimeCursor);
+    }
 }
