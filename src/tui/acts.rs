@@ -399,7 +399,12 @@ pub fn in_words(
         }
         "view" => {
             let view = model.views.iter().position(|v| v.name == words);
-            let panel = view.and_then(|view| model.views[view].rows.concat().first().copied());
+            // The panel that the view is named after matters most in it.
+            let panel = view.and_then(|view| {
+                let panels = model.views[view].rows.concat();
+                let own = panels.iter().find(|panel| PANELS[**panel].name() == words);
+                own.or(panels.first()).copied()
+            });
             let (Some(view), Some(panel)) = (view, panel) else {
                 let names: Vec<_> = model.views.iter().map(|v| v.name.as_str()).collect();
                 return Err(format!("no view `{words}`: there are {}", names.join(", ")));

@@ -347,8 +347,8 @@ impl Model {
         let of_list = focused.selection(self);
         // Panels without a list: the arrows move in the workers, so that is what acts mean.
         of_list.or_else(|| match self.focus {
-            panels::ALERTS | panels::OUTPUT => None,
-            _ => PANELS[panels::WORKERS].selection(self),
+            panels::CORES | panels::QUEUE => PANELS[panels::WORKERS].selection(self),
+            _ => None,
         })
     }
 

@@ -442,6 +442,10 @@ fn open(model: &mut Model) {
         None => {
             model.zoom = Some(model.focus);
             if PANELS[model.focus].selection(model).is_some() {
+                if model.focus != panels::OUTPUT {
+                    model.source = model.focus;
+                    model.turn_output(true);
+                }
                 model.focus = panels::OUTPUT;
             }
         }

@@ -2,7 +2,9 @@
 
 mod fixtures;
 mod live;
+mod looking_back;
 mod looks;
+mod past;
 mod pty;
 mod screens;
 mod stories;

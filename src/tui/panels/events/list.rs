@@ -250,7 +250,9 @@ pub fn ask(model: &mut Model, actions: &mut Vec<Action>) {
         return;
     };
     let known = model.events.job.as_ref().is_some_and(|(of, _, at)| {
-        *of == job && (now.since(*at) < LOOK_AGAIN || model.has_ended())
+        // Whatever was done since may have been done to it.
+        let since = model.answered_at.is_some_and(|answered| answered >= *at);
+        *of == job && !since && (now.since(*at) < LOOK_AGAIN || model.has_ended())
     });
     if !known && !model.events.waits_for_job {
         model.events.waits_for_job = true;
