@@ -335,8 +335,10 @@ fn draw_crowds(area: &mut Canvas<'_>, cells: &[Cell], scene: &Scene<'_>, crowd: 
                 area.put_styled(x, 0, shape, style);
             }
         }
+        // As in a bar, only its top stands apart from what is above.
+        let below = if shape == glyphs.density[3] { glyphs.solid } else { shape };
         for y in 1..area.height() {
-            area.put_styled(x, y, shape, style);
+            area.put_styled(x, y, below, style);
         }
         before = cell.task;
     }
