@@ -8,6 +8,7 @@ use ganger::model::query::{OutputPart, Reply, Stream};
 use ganger::model::{AttemptId, Snapshot, Text};
 use ganger::tui::glyphs::GlyphSet;
 use ganger::tui::model::{Model, Pending, Popup};
+use ganger::tui::output::Question;
 use ganger::tui::update::{Msg, update};
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub fn answer_output(model: &mut Model, out: &str, err: &str) {
     for _ in 0..8 {
         let ids: Vec<_> = model.pending.iter().map(|(id, p)| (*id, p.clone())).collect();
         for (id, pending) in ids {
-            let Pending::Output(ask) = pending else { continue };
+            let Pending::Output(Question::Part(ask)) = pending else { continue };
             let body = if ask.stream == Stream::Stdout { out } else { err };
             let part = OutputPart {
                 attempt: AttemptId { job: ask.key.0, n: ask.key.1 },
