@@ -3,6 +3,7 @@
 mod fixtures;
 mod live;
 mod looks;
+mod output;
 mod pty;
 mod screens;
 mod stories;

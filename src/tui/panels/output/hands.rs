@@ -15,8 +15,6 @@ use std::path::Path;
 
 /// Searches for what is typed, in one job or in all.
 pub fn search(model: &mut Model, text: &str, done: bool) -> Result<(), String> {
-    // The supervisor ends a search when the next one comes: what it says then is of no use.
-    model.pending.retain(|_, p| !matches!(p, Pending::Output(Question::Find(_))));
     if text.is_empty() {
         model.output.end_search(model.now.mono);
         return Ok(());
@@ -34,7 +32,12 @@ pub fn search(model: &mut Model, text: &str, done: bool) -> Result<(), String> {
     // Enter only closes the prompt: what was found stays.
     match &model.output.find {
         Some(find) if done && is_same(find) => Ok(()),
-        _ => model.output.search(pattern, scope),
+        _ => {
+            // The supervisor ends a search when the next one comes; its last word about the old
+            // one must not be taken for one about the new.
+            model.pending.retain(|_, p| !matches!(p, Pending::Output(Question::Find(_))));
+            model.output.search(pattern, scope)
+        }
     }
 }
 

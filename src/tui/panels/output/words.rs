@@ -17,6 +17,8 @@ pub fn status(model: &Model) -> Vec<Span> {
         (Whose::One, Some(target)) => {
             let (task, inputs) = target.label.split_once(' ').unwrap_or((&target.label, ""));
             let mut spans = vec![(task.to_owned(), Role::Strong)];
+            // Where cells are dear, what was found matters more than the inputs.
+            let inputs = if is_searching_narrowly(model) { "" } else { inputs };
             if !inputs.is_empty() {
                 spans.push((format!(" {inputs}"), Role::Title));
             }
@@ -33,6 +35,10 @@ pub fn status(model: &Model) -> Vec<Span> {
         spans.push((format!(" {dot} {text}"), Role::Warn));
     }
     spans
+}
+
+fn is_searching_narrowly(model: &Model) -> bool {
+    model.output.find.is_some() && model.size.width < 80
 }
 
 /// `#2`, when it is not the only attempt.
@@ -63,7 +69,10 @@ fn idle_worker(model: &Model) -> Option<String> {
 
 /// ``3 of 214+ `needle` (searching)``.
 fn found(model: &Model, find: &Find) -> Span {
-    let pattern = pattern_text(find);
+    let pattern = match is_searching_narrowly(model) {
+        true => String::new(),
+        false => format!(" {}", pattern_text(find)),
+    };
     let ellipsis = model.look.glyphs.ellipsis;
     let n = find.hits.len() as u64;
     if let Some(error) = &find.error {
@@ -71,19 +80,20 @@ fn found(model: &Model, find: &Find) -> Span {
     }
     let whose = if find.scope == SearchScope::All { " in all jobs" } else { "" };
     let more = if find.is_open() { "+" } else { "" };
-    let busy = match find.is_searching() {
-        true => format!(" (searching{ellipsis})"),
-        false => String::new(),
+    let busy = match (find.is_searching(), find.searched_bytes) {
+        (true, 0) => format!(" (searching{ellipsis})"),
+        (true, n) => format!(" (searching{ellipsis} {})", format::size(n).trim()),
+        (false, _) => String::new(),
     };
     match (find.current, n) {
-        (_, 0) if find.complete => (format!("no {pattern}{whose}"), Role::Bad),
+        (_, 0) if find.complete => (format!("no {}{whose}", pattern_text(find)), Role::Bad),
         (Some(at), _) => {
             let (at, n) = (format::grouped(at as u64 + 1), format::grouped(n));
-            (format!("{at} of {n}{more} {pattern}{whose}{busy}"), Role::Key)
+            (format!("{at} of {n}{more}{pattern}{whose}{busy}"), Role::Key)
         }
         (None, n) => {
             let n = format::grouped(n);
-            (format!("{n}{more} {pattern}{whose}{busy}"), Role::Key)
+            (format!("{n}{more}{pattern}{whose}{busy}"), Role::Key)
         }
     }
 }
@@ -104,12 +114,15 @@ pub fn search_prompt(model: &Model) -> (String, String) {
     (name.to_owned(), format!("{hits}{other}  Enter  Esc back"))
 }
 
-/// How much there is, where one is, and what differs from how it usually is shown; what matters
-/// least goes first where the border is short.
+/// How much there is, where one is, and what differs from how it usually is shown. How much
+/// there is goes first where the border is short.
 pub fn foot(model: &Model, width: u16) -> Vec<Span> {
     let output = &model.output;
     let mut facts: Vec<Vec<Span>> = Vec::new();
     let pair = output.pair().filter(|_| output.whose() == Whose::One);
+    if pair.is_none() && output.whose() == Whose::One {
+        return Vec::new();
+    }
     facts.push(vec![(place(model, pair), if output.is_held() { Role::Key } else { Role::Dim })]);
     if let Some(pair) = pair {
         facts.insert(0, sizes(pair));
@@ -128,6 +141,10 @@ pub fn foot(model: &Model, width: u16) -> Vec<Span> {
         looks.push(format!("from column {}", output.left + 1));
     }
     facts.extend(looks.into_iter().map(|text| vec![(text, Role::Warn)]));
+    let cells: u16 = facts.iter().map(|fact| spans_width(fact) + 2).sum();
+    if cells > width + 2 && pair.is_some() {
+        facts.remove(0);
+    }
     let mut spans: Vec<Span> = Vec::new();
     for fact in facts {
         let gap = u16::from(!spans.is_empty()) * 2;
