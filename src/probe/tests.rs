@@ -204,7 +204,7 @@ fn who_is_started_later_joins() {
     list.watch(shell.watched(1));
     let (tx, rx) = mpsc::channel();
     let _probe = Probe::start(list.clone(), move |s| tx.send(s).unwrap_or(()), |_| {}).unwrap();
-    let mut next = || rx.recv_timeout(PATIENCE).unwrap().trees.first().map(|t| t.processes);
+    let next = || rx.recv_timeout(PATIENCE).unwrap().trees.first().map(|t| t.processes);
     assert_eq!((next(), next()), (Some(1), Some(1)));
     std::io::Write::write_all(shell.0.stdin.as_mut().unwrap(), b"go\n").unwrap();
     let soon = (0..20).position(|_| next() == Some(2));

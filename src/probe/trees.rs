@@ -462,14 +462,14 @@ mod tests {
         };
         look(&[(100, 10, 1000)]);
         look(&[(100, 10, 1000), (101, 100, 500)]);
-        // From here every other look tells a rate over two seconds.
-        look(&[(100, 10, 1000), (101, 100, 500)]);
-        assert_eq!(look(&[(100, 10, 1000), (101, 100, 4500)]), Some(2000.0));
+        // Nothing else moves, so that every look reads it.
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 500)]), Some(0.0));
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 4500)]), Some(4000.0));
         look(&[(100, 10, 1000), (101, 100, 4500)]);
         // The child has ended and its parent has inherited its bytes.
         assert_eq!(look(&[(100, 10, 5500)]), Some(0.0));
         look(&[(100, 10, 5500)]);
-        assert_eq!(look(&[(100, 10, 6500)]), Some(500.0));
+        assert_eq!(look(&[(100, 10, 6500)]), Some(1000.0));
     }
 
     #[test]
