@@ -238,6 +238,10 @@ impl Processes {
         self.members.iter().map(|(pid, member)| (*pid, member))
     }
 
+    pub fn n_members(&self) -> usize {
+        self.members.len()
+    }
+
     /// Members of the look before that are gone.
     pub fn ended(&self) -> impl Iterator<Item = &Ended> {
         self.ended.iter()

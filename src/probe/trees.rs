@@ -51,6 +51,8 @@ struct Known {
 #[derive(Default)]
 struct Io {
     moved: Option<u64>,
+    /// It moved bytes between the last two readings.
+    is_moving: bool,
     /// Where the next rate counts from.
     from: Option<(Mono, IoBytes)>,
     read_per_s: Option<f32>,
@@ -169,11 +171,13 @@ impl Trees {
         let elapsed = known.at.replace(now.mono).map(|before| now.mono.since(before));
         let used = sum.used();
         let mut moved = elapsed.is_none() || grew || sum.changed || used.ticks() > 0;
-        // A dear file: for its rates read at every other look, else when nothing else has shown
-        // a movement.
-        if self.n_looks.is_multiple_of(2) || known.io.from.is_none() || !moved {
-            moved |= self.read_io(now.mono, watched.proc, &mut known.io, &sum);
+        // A dear file, read at every other look or less.
+        let few = self.processes.n_members() <= limits::PROBE_IO_PROCESSES;
+        let looks = if few { 2 } else { limits::PROBE_SLOW_LOOKS };
+        if self.n_looks.is_multiple_of(looks) || known.io.from.is_none() {
+            known.io.is_moving = self.read_io(now.mono, watched.proc, &mut known.io, &sum);
         }
+        moved |= known.io.is_moving;
         let seen = Seen { at: now.mono, moved, paused: watched.paused };
         if let Some(quiet) = known.stillness.look(seen, watched.quiet) {
             let quiet_since = known.stillness.since().unwrap_or(now.mono);
@@ -249,7 +253,7 @@ impl Trees {
         self.uptime?.checked_sub(started).filter(|age| *age >= YOUNG)
     }
 
-    /// Brings rates up to date; returns whether a tree has moved bytes since this was last asked.
+    /// Brings rates up to date; returns whether a tree has moved bytes since the reading before.
     fn read_io(&mut self, now: Mono, leader: ProcRef, known: &mut Io, sum: &Sum) -> bool {
         let mut total: Option<IoBytes> = None;
         known.partial = false;
@@ -278,10 +282,6 @@ impl Trees {
             Some((at, before)) => (before, Some(now.since(at))),
             None => (IoBytes::default(), self.age(leader)),
         };
-        // Steps of a second, so that a rate does not jump with every look.
-        if elapsed.is_some_and(|e| known.from.is_some() && e < limits::PROBE_INTERVAL) {
-            return;
-        }
         known.from = Some((now, total));
         let seconds = elapsed.map(|e| e.as_secs_f32()).filter(|s| *s > 0.0);
         let rate = |now: u64, before: u64| Some(now.saturating_sub(before) as f32 / seconds?);
@@ -462,14 +462,14 @@ mod tests {
         };
         look(&[(100, 10, 1000)]);
         look(&[(100, 10, 1000), (101, 100, 500)]);
-        // Nothing else moves, so that every look reads it.
-        assert_eq!(look(&[(100, 10, 1000), (101, 100, 500)]), Some(0.0));
-        assert_eq!(look(&[(100, 10, 1000), (101, 100, 4500)]), Some(4000.0));
+        // Every other look tells a rate.
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 500)]), Some(500.0));
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 4500)]), Some(2000.0));
         look(&[(100, 10, 1000), (101, 100, 4500)]);
         // The child has ended and its parent has inherited its bytes.
         assert_eq!(look(&[(100, 10, 5500)]), Some(0.0));
         look(&[(100, 10, 5500)]);
-        assert_eq!(look(&[(100, 10, 6500)]), Some(1000.0));
+        assert_eq!(look(&[(100, 10, 6500)]), Some(500.0));
     }
 
     #[test]
