@@ -500,6 +500,10 @@ impl Model {
 }
 
 fn clean_info(mut info: RunInfo) -> RunInfo {
+    let machine = &mut info.machine;
+    for text in [&mut machine.host, &mut machine.kernel, &mut machine.cpu] {
+        *text = one_line(text);
+    }
     for text in [&mut info.run, &mut info.name, &mut info.file] {
         *text = one_line(text);
     }
