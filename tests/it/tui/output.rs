@@ -377,7 +377,7 @@ fn a_place_is_reached_by_percent_and_by_the_scroll_bar() {
     let mut model = empty(60, 9);
     send(&mut model, busy());
     type_in(&mut model, "5m");
-    answer_with(&mut model, &long);
+    answer_with(&mut model, long);
     has(&model, "line  999");
     type_in(&mut model, "%5x");
     has(&model, "a number from 0 to 100");
