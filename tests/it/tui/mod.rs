@@ -4,6 +4,7 @@ mod fixtures;
 mod live;
 mod looking_back;
 mod looks;
+mod output;
 mod past;
 mod pty;
 mod screens;
