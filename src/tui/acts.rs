@@ -35,6 +35,14 @@ pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
+/// Sends a question of a panel; its answer comes back to it with `tag`.
+pub fn ask(model: &mut Model, panel: usize, tag: u64, query: Query, actions: &mut Vec<Action>) {
+    let id = model.next_id;
+    model.next_id += 1;
+    model.pending.insert(id, Pending::Panel { panel, tag });
+    actions.push(Action::Send(ToServer::Query { id, query }));
+}
+
 /// Says something on the bottom line.
 pub fn say(model: &mut Model, kind: FeedbackKind, text: String) {
     model.feedback = Some(Feedback { text, kind, at: model.now.mono });
@@ -139,6 +147,7 @@ fn targets(model: &mut Model, verb: &str, phases: &[Phase]) -> Vec<Selection> {
         (Some(first), true) => {
             let state = match first.phase {
                 Phase::Queued => "waits in the queue",
+                Phase::Held => "is paused in the queue",
                 Phase::Running => "runs",
                 Phase::Paused => "is paused",
                 Phase::Good => "ended well",
@@ -181,15 +190,17 @@ fn send_each(
 
 /// Pauses jobs, or lets them go on when all of them are paused.
 pub fn pause_jobs(model: &mut Model, actions: &mut Vec<Action>) {
-    let all = targets(model, "pause", &[Phase::Running, Phase::Paused]);
+    let paused = |t: &Selection| matches!(t.phase, Phase::Paused | Phase::Held);
+    let phases = [Phase::Running, Phase::Paused, Phase::Queued, Phase::Held];
+    let all = targets(model, "pause", &phases);
     if all.is_empty() {
         return;
     }
-    if all.iter().all(|t| t.phase == Phase::Paused) {
+    if all.iter().all(paused) {
         let resume = |t: &Selection| Command::Resume { target: PauseTarget::Job(t.job) };
         return send_each(model, &all, "continue", resume, actions);
     }
-    let running: Vec<_> = all.into_iter().filter(|t| t.phase == Phase::Running).collect();
+    let running: Vec<_> = all.into_iter().filter(|t| !paused(t)).collect();
     let pause = |t: &Selection| Command::Pause { target: PauseTarget::Job(t.job) };
     send_each(model, &running, "pause", pause, actions);
 }
@@ -204,7 +215,7 @@ pub fn open_kill_menu(model: &mut Model) {
 
 /// Cancels jobs that have not started.
 pub fn cancel(model: &mut Model, actions: &mut Vec<Action>) {
-    let queued = targets(model, "cancel", &[Phase::Queued]);
+    let queued = targets(model, "cancel", &[Phase::Queued, Phase::Held]);
     if !queued.is_empty() {
         let cancel = |t: &Selection| Command::Kill { job: t.job, now: false };
         send_each(model, &queued, "cancel", cancel, actions);

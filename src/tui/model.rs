@@ -2,20 +2,22 @@
 
 use super::axis::Axis;
 use super::canvas::Look;
+use super::format;
 use super::history::History;
 use super::input::Input;
 use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::{Ask, Output, Target};
-use super::panels::{self, Order, PANELS};
+use super::panels::{self, Details, Jobs, Order, PANELS};
 use super::sanitize::one_line;
 use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
-    Slot, Snapshot, StopHow, WorkerState, WorkerView,
+    Slot, Snapshot, StopHow, Wall, WorkerState, WorkerView,
 };
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
 
@@ -50,6 +52,10 @@ pub struct Model {
     pub order: Order,
     pub failure: Option<JobNo>,
     pub failures: List,
+    pub jobs: Jobs,
+    pub details: Details,
+    /// In which times of day are told.
+    pub time_zone: TimeZone,
     /// Jobs that the next act is about.
     pub tags: BTreeMap<JobNo, Selection>,
     pub output: Output,
@@ -93,6 +99,8 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Queued,
+    /// Paused while it waits in the queue.
+    Held,
     Running,
     Paused,
     /// It ended well.
@@ -224,6 +232,9 @@ impl Model {
             order: Order::default(),
             failure: None,
             failures: List::default(),
+            jobs: Jobs::default(),
+            details: Details::default(),
+            time_zone: TimeZone::UTC,
             tags: BTreeMap::new(),
             output: Output::default(),
             popup: None,
@@ -314,7 +325,7 @@ impl Model {
         let of_list = focused.selection(self);
         // Panels without a list: the arrows move in the workers, so that is what acts mean.
         of_list.or_else(|| match self.focus {
-            panels::ALERTS | panels::OUTPUT => None,
+            panels::ALERTS | panels::OUTPUT | panels::JOBS | panels::DETAILS => None,
             _ => PANELS[panels::WORKERS].selection(self),
         })
     }
@@ -408,6 +419,11 @@ impl Model {
             _ => self.now.mono,
         };
         (now.since(work.since).as_micros() as u64).saturating_sub(work.paused_us) / 1000
+    }
+
+    /// Returns a moment's time of day: `14:02:11`, and its day instead when that is not today.
+    pub fn time_of_day(&self, at: Wall) -> String {
+        format::time_of_day(at, self.now.wall, &self.time_zone)
     }
 
     pub fn has_ended(&self) -> bool {

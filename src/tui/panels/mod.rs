@@ -2,6 +2,8 @@
 
 mod alerts;
 mod cores;
+mod details;
+mod jobs;
 mod output;
 mod queue;
 mod workers;
@@ -15,6 +17,8 @@ use super::update::Action;
 use super::zones::Hit;
 use crate::model::query::Reply;
 
+pub use details::{Details, open as open_details};
+pub use jobs::Jobs;
 pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
@@ -126,6 +130,16 @@ pub trait Panel: Sync {
         String::new()
     }
 
+    /// Where in a filter something is wrong, in characters.
+    fn filter_wrong_at(&self, _model: &Model, _text: &str) -> Option<usize> {
+        None
+    }
+
+    /// What the word that ends a filter so far may become, the shortest first.
+    fn filter_endings(&self, _model: &Model, _before: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What its list can be sorted by, and which of it holds now.
     fn sorts(&self, _model: &Model) -> Option<(&'static [&'static str], usize)> {
         None
@@ -136,8 +150,15 @@ pub trait Panel: Sync {
 }
 
 /// Every panel in the order of its number.
-pub const PANELS: &[&dyn Panel] =
-    &[&cores::Cores, &queue::Queue, &workers::Workers, &alerts::Alerts, &output::OutputPanel];
+pub const PANELS: &[&dyn Panel] = &[
+    &cores::Cores,
+    &queue::Queue,
+    &workers::Workers,
+    &alerts::Alerts,
+    &output::OutputPanel,
+    &jobs::JobsPanel,
+    &details::DetailsPanel,
+];
 
 /// Positions in [`PANELS`] that keys and selection know.
 pub const CORES: usize = 0;
@@ -145,6 +166,9 @@ pub const QUEUE: usize = 1;
 pub const WORKERS: usize = 2;
 pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
+pub const JOBS: usize = 5;
+/// It stands last: one comes to it by `d` more than by its number.
+pub const DETAILS: usize = PANELS.len() - 1;
 
 /// Returns the position of a panel by its name.
 pub fn index_of(name: &str) -> Option<usize> {

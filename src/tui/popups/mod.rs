@@ -74,7 +74,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         Some(Popup::Help { top }) => help::draw(model, canvas, *top),
         Some(Popup::Kill(menu)) => kill::draw(model, canvas, menu),
         Some(Popup::Quit { choice }) => quit::draw(model, canvas, *choice),
-        Some(Popup::Prompt(prompt)) => prompt::draw(prompt, canvas),
+        Some(Popup::Prompt(prompt)) => prompt::draw(model, prompt, canvas),
         Some(Popup::Palette { input, choice }) => palette::draw(model, canvas, input, *choice),
         Some(Popup::Pools { choice, typed }) => pools::draw(model, canvas, *choice, typed),
         Some(Popup::Sort { panel, choice }) => sort::draw(model, canvas, *panel, *choice),

@@ -23,12 +23,40 @@ pub fn key(model: &mut Model, mut prompt: Prompt, key: KeyEvent) {
             }
         }
         _ => {
-            prompt.input.key(key);
+            match key.code {
+                KeyCode::Tab => complete(model, &mut prompt),
+                _ => drop(prompt.input.key(key)),
+            }
             let text = prompt.input.text.clone();
             prompt.error = tell(model, &prompt, &text, false).err();
         }
     }
     model.popup = Some(Popup::Prompt(prompt));
+}
+
+/// What the word before the cursor may become.
+fn endings(model: &Model, prompt: &Prompt) -> Vec<String> {
+    match prompt.what {
+        Wanted::Filter(panel) => PANELS[panel].filter_endings(model, prompt.input.before()),
+        Wanted::Search(_) => Vec::new(),
+    }
+}
+
+/// Ends the word before the cursor as far as there is only one way to.
+fn complete(model: &Model, prompt: &mut Prompt) {
+    let endings = endings(model, prompt);
+    let Some(first) = endings.first() else { return };
+    let common = endings.iter().fold(first.as_str(), |common, other| {
+        let same = common.chars().zip(other.chars()).take_while(|(a, b)| a == b);
+        &common[..same.map(|(c, _)| c.len_utf8()).sum()]
+    });
+    let before = prompt.input.before();
+    // The endings are whole words, of which a part is there.
+    let there = (0..=common.len())
+        .rev()
+        .find(|n| common.is_char_boundary(*n) && before.ends_with(&common[..*n]));
+    let rest = common[there.unwrap_or(0)..].to_owned();
+    prompt.input.paste(&rest);
 }
 
 fn tell(model: &mut Model, prompt: &Prompt, text: &str, done: bool) -> Result<(), String> {
@@ -38,28 +66,75 @@ fn tell(model: &mut Model, prompt: &Prompt, text: &str, done: bool) -> Result<()
     }
 }
 
-/// Draws the line with its cursor, and what is wrong with the text.
-pub fn draw(prompt: &Prompt, canvas: &mut Canvas<'_>) {
+/// Draws the line with its cursor, and what is wrong with the text: at its place, in a line
+/// above, when the place is known.
+pub fn draw(model: &Model, prompt: &Prompt, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     if height == 0 {
         return;
     }
-    let mut line = canvas.part(0, height - 1, width, 1);
-    line.clear(Role::Screen);
     let name = match prompt.what {
         Wanted::Search(_) => "search",
         Wanted::Filter(_) => "filter",
     };
+    let mut line = canvas.part(0, height - 1, width, 1);
+    line.clear(Role::Screen);
     let x = line.put(1, 0, name, Role::Key) + 1;
     let room = width.saturating_sub(x + 1);
     put_input(&mut line, x, room, &prompt.input);
-    let hint = prompt.error.clone().unwrap_or_else(|| "Enter keeps  Esc back".to_owned());
-    let role = if prompt.error.is_some() { Role::Bad } else { Role::Dim };
+    let place = wrong_at(model, prompt).filter(|_| height > 4);
+    let (hint, role) = match (&prompt.error, place) {
+        (Some(_), Some(_)) => (String::new(), Role::Dim),
+        (Some(why), None) => (why.clone(), Role::Bad),
+        (None, _) => (hint(&endings(model, prompt)), Role::Dim),
+    };
     let used = x + prompt.input.text.width() as u16 + 3;
     if used < width {
         let room = width - used - 1;
         let cells = (hint.width() as u16).min(room);
         line.put_cut(width - cells - 1, 0, room, &hint, role);
+    }
+    if let (Some(why), Some(cells)) = (&prompt.error, place) {
+        let mut above = canvas.part(0, height - 2, width, 1);
+        above.clear(Role::Screen);
+        put_wrong(&mut above, x + cells.min(room), why);
+    }
+}
+
+/// Cells before what is wrong with the text.
+fn wrong_at(model: &Model, prompt: &Prompt) -> Option<u16> {
+    let Wanted::Filter(panel) = prompt.what else { return None };
+    prompt.error.as_ref()?;
+    let column = PANELS[panel].filter_wrong_at(model, &prompt.input.text)?;
+    let before: String = prompt.input.text.chars().take(column).collect();
+    Some(before.width() as u16)
+}
+
+/// A pointer to the place, and the words on the side that has more room.
+fn put_wrong(line: &mut Canvas<'_>, x: u16, why: &str) {
+    let width = line.width();
+    let pointer = line.glyphs().more[1];
+    let x = x.min(width.saturating_sub(1));
+    line.put(x, 0, pointer, Role::Bad);
+    let cells = why.width() as u16;
+    if x + 2 + cells < width || x < width / 2 {
+        line.put_cut(x + 2, 0, width.saturating_sub(x + 3), why, Role::Bad);
+    } else {
+        let room = x.saturating_sub(2);
+        line.put_cut(x.saturating_sub(cells + 1).max(1), 0, room, why, Role::Bad);
+    }
+}
+
+/// The keys, or what Tab makes of the word.
+fn hint(endings: &[String]) -> String {
+    match endings {
+        [] => "Enter keeps  Esc back".to_owned(),
+        [one] => format!("Tab {one}"),
+        many => {
+            let some: Vec<&str> = many.iter().take(5).map(String::as_str).collect();
+            let more = if many.len() > 5 { " …" } else { "" };
+            format!("Tab {}{more}", some.join(" "))
+        }
     }
 }
 
