@@ -37,6 +37,11 @@ pub fn span_us(us: u64) -> String {
     }
 }
 
+/// Returns a span of which no more than milliseconds are known: `7ms`, else as [`span_us`].
+pub fn span_ms(ms: u64) -> String {
+    if ms < 1_000 { format!("{ms}ms") } else { span_us(ms.saturating_mul(1_000)) }
+}
+
 /// Returns a moment's time of day as `14:02:11`, on another day than `now` as `11-21 14h`.
 pub fn time_of_day(at: Wall, now: Wall, zone: &TimeZone) -> String {
     let local = |wall: Wall| {

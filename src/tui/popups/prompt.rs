@@ -95,9 +95,7 @@ pub fn draw(model: &Model, prompt: &Prompt, canvas: &mut Canvas<'_>) {
         line.put_cut(width - cells - 1, 0, room, &hint, role);
     }
     if let (Some(why), Some(cells)) = (&prompt.error, place) {
-        let mut above = canvas.part(0, height - 2, width, 1);
-        above.clear(Role::Screen);
-        put_wrong(&mut above, x + cells.min(room), why);
+        put_wrong(canvas, x + cells.min(room), why);
     }
 }
 
@@ -110,19 +108,47 @@ fn wrong_at(model: &Model, prompt: &Prompt) -> Option<u16> {
     Some(before.width() as u16)
 }
 
-/// A pointer to the place, and the words on the side that has more room.
-fn put_wrong(line: &mut Canvas<'_>, x: u16, why: &str) {
-    let width = line.width();
-    let pointer = line.glyphs().more[1];
+/// A pointer to the place above the line, and the words beside it; above it where they do not
+/// fit.
+fn put_wrong(canvas: &mut Canvas<'_>, x: u16, why: &str) {
+    let (width, height) = (canvas.width(), canvas.height());
     let x = x.min(width.saturating_sub(1));
-    line.put(x, 0, pointer, Role::Bad);
     let cells = why.width() as u16;
-    if x + 2 + cells < width || x < width / 2 {
-        line.put_cut(x + 2, 0, width.saturating_sub(x + 3), why, Role::Bad);
+    let pointer = canvas.glyphs().more[1];
+    let fits = x + 3 + cells <= width;
+    let mut line = canvas.part(0, height - 2, width, 1);
+    line.clear(Role::Screen);
+    line.put(x, 0, pointer, Role::Bad);
+    if fits {
+        line.put(x + 2, 0, why, Role::Bad);
+    } else if cells + 1 < x {
+        line.put(x - cells - 1, 0, why, Role::Bad);
     } else {
-        let room = x.saturating_sub(2);
-        line.put_cut(x.saturating_sub(cells + 1).max(1), 0, room, why, Role::Bad);
+        let lines = broken(why, usize::from(width.saturating_sub(2)));
+        let n = (lines.len() as u16).min(height.saturating_sub(2));
+        for (i, text) in (0..n).zip(&lines) {
+            let mut above = canvas.part(0, height - 2 - n + i, width, 1);
+            above.clear(Role::Screen);
+            above.put_cut(1, 0, width - 2, text, Role::Bad);
+        }
     }
+}
+
+/// Breaks text between words.
+fn broken(text: &str, cells: usize) -> Vec<String> {
+    let mut lines = vec![String::new()];
+    for word in text.split(' ') {
+        let used = lines.last().map_or(0, |line| line.width());
+        match lines.last_mut() {
+            Some(line) if used == 0 => line.push_str(word),
+            Some(line) if used + 1 + word.width() <= cells => {
+                line.push(' ');
+                line.push_str(word);
+            }
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines
 }
 
 /// The keys, or what Tab makes of the word.

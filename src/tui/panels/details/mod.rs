@@ -261,7 +261,7 @@ fn width(model: &Model) -> u16 {
 /// Rows of the whole text at a width.
 fn height(model: &Model, width: u16) -> usize {
     let Some(detail) = model.details.shown.as_deref() else { return 0 };
-    let columns = text::columns(model, detail, width);
+    let columns = text::columns(model, detail, width, model.rows_of(super::DETAILS));
     columns.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0)
 }
 
@@ -284,7 +284,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         return;
     };
     let (width, rows) = (canvas.width(), canvas.height());
-    let columns = text::columns(model, detail, width);
+    let columns = text::columns(model, detail, width, usize::from(rows));
     let n = columns.iter().map(|(_, lines)| lines.len()).max().unwrap_or(0);
     let mut x = 0;
     for (cells, lines) in &columns {

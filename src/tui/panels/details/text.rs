@@ -4,7 +4,7 @@ use super::super::jobs::{exit_text, work_on};
 use crate::model::exec::LimitMeans;
 use crate::model::query::{AttemptRow, EnvFrom, EnvVar, JobDetail};
 use crate::model::snapshot::WorkView;
-use crate::model::{Text, words};
+use crate::model::{Outcome, Text, signal_name, words};
 use crate::tui::canvas::Span;
 use crate::tui::format;
 use crate::tui::model::Model;
@@ -22,24 +22,29 @@ struct Section {
 }
 
 /// Cells of the words at the left.
-const GUTTER: usize = 10;
+const GUTTER: usize = 11;
 /// From this width on there are two columns.
 const TWO: u16 = 100;
 
-/// Returns the columns of a panel so wide inside: cells and lines of each.
-pub fn columns(model: &Model, detail: &JobDetail, width: u16) -> Vec<(u16, Vec<Line>)> {
+/// Returns the columns of a panel so wide and high inside: cells and lines of each.
+pub fn columns(
+    model: &Model,
+    detail: &JobDetail,
+    width: u16,
+    rows: usize,
+) -> Vec<(u16, Vec<Line>)> {
     let room = |cells: u16| usize::from(cells).saturating_sub(GUTTER + 3).max(10);
     if width < TWO {
         let cells = room(width);
         let mut sections = about(model, detail, cells);
         sections.extend(ties(model, detail, cells));
-        return vec![(width, join(sections))];
+        return vec![(width, join(sections, rows))];
     }
     let left = width * 11 / 20;
     let right = width - left;
     vec![
-        (left, join(about(model, detail, room(left)))),
-        (right, join(ties(model, detail, room(right)))),
+        (left, join(about(model, detail, room(left)), rows)),
+        (right, join(ties(model, detail, room(right)), rows)),
     ]
 }
 
@@ -68,10 +73,17 @@ fn ties(model: &Model, detail: &JobDetail, room: usize) -> Vec<Section> {
     all
 }
 
-/// The sections one below the other; those without lines are not there.
-fn join(sections: Vec<Section>) -> Vec<Line> {
+/// The sections one below the other, a blank line between them where all of it fits; those
+/// without lines are not there.
+fn join(mut sections: Vec<Section>, rows: usize) -> Vec<Line> {
+    sections.retain(|section| !section.lines.is_empty());
+    let n: usize = sections.iter().map(|section| section.lines.len() + 1).sum();
+    let apart = n <= rows + 1;
     let mut lines = Vec::new();
     for section in sections {
+        if apart && !lines.is_empty() {
+            lines.push(Vec::new());
+        }
         for (i, mut line) in section.lines.into_iter().enumerate() {
             let head = if i == 0 { section.head } else { "" };
             line.insert(0, (format!("{head:<GUTTER$}"), Role::Heading));
@@ -152,7 +164,7 @@ fn word(text: &Text) -> String {
 /// Names with their values, the values one below the other.
 fn pairs(head: &'static str, all: impl Iterator<Item = (String, String)>, room: usize) -> Section {
     let all: Vec<_> = all.collect();
-    let widest = all.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(room / 3);
+    let widest = all.iter().map(|(name, _)| name.width()).max().unwrap_or(0).min(room / 2);
     let mut lines = Vec::new();
     for (name, value) in all {
         let gap = widest.saturating_sub(name.width()) + 1;
@@ -201,7 +213,7 @@ fn attempts(model: &Model, detail: &JobDetail, room: usize) -> Section {
 
 fn attempt_line(model: &Model, attempt: &AttemptRow, room: usize) -> Line {
     let unknown = || "-".to_owned();
-    let span = |ms: u64| format::span_us(ms.saturating_mul(1000));
+    let span = format::span_ms;
     let cpu = match (attempt.cpu_user_ms, attempt.cpu_system_ms) {
         (None, None) => unknown(),
         (user, system) => span(user.unwrap_or(0).saturating_add(system.unwrap_or(0))),
@@ -223,10 +235,14 @@ fn attempt_line(model: &Model, attempt: &AttemptRow, room: usize) -> Line {
     }
     let (text, role) = match attempt.outcome {
         None => ("running".to_owned(), Role::Run),
-        Some(outcome) if outcome.is_success() => {
-            (words::outcome(outcome, attempt.exit), Role::Good)
+        Some(outcome) => {
+            let text = match outcome {
+                Outcome::Failed { code } => format!("failed {code}"),
+                Outcome::Signaled { signal } => signal_name(signal),
+                other => other.word().replace('_', " "),
+            };
+            (text, if outcome.is_success() { Role::Good } else { Role::Bad })
         }
-        Some(outcome) => (words::outcome(outcome, attempt.exit), Role::Bad),
     };
     line.push((format!("  {text}"), role));
     let pool = one_line(model.pool_name(attempt.slot.pool));
@@ -259,7 +275,7 @@ fn reason(attempt: &AttemptRow) -> Vec<String> {
 /// What all its attempts took.
 fn used(detail: &JobDetail, room: usize) -> Section {
     let row = &detail.row;
-    let span = |ms: u64| format::span_us(ms.saturating_mul(1000));
+    let span = format::span_ms;
     let mut facts = Vec::new();
     if let Some(ms) = row.wall_ms {
         facts.push(format!(

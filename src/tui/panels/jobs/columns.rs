@@ -39,8 +39,10 @@ pub const fn number<W: Copy>(what: W, head: &'static str, cells: u16, rank: u8) 
     Column { what, head, cells, rank }
 }
 
-/// Cells of a state's shape and word, with and without its last letters.
-pub const STATE: u16 = 15;
+/// Cells of a state's shape and word; where room is scarce the longest are cut.
+const STATE: u16 = 15;
+const SHORT_STATE: u16 = 11;
+const NARROW: u16 = 50;
 
 /// The columns right of the job, in their order.
 const COLUMNS: [Column<What>; 10] = [
@@ -104,11 +106,17 @@ pub fn number_cells(total: usize) -> u16 {
 
 /// Returns the columns that fit a width, and the cells left for the job.
 pub fn fitting(model: &Model, width: u16, total: usize) -> (Vec<Column<What>>, u16) {
-    let room = width.saturating_sub(number_cells(total) + 1);
+    // The last cell is that of the scroll bar.
+    let room = width.saturating_sub(number_cells(total) + 2);
     let least = (room / 4).clamp(10, 40);
     let several = model.info.pools.len() > 1;
     let all: Vec<_> = COLUMNS.iter().filter(|c| several || c.what != What::Pool).copied().collect();
-    fit(&all, room, least)
+    let (mut columns, mut left) = fit(&all, room, least);
+    if let Some(state) = columns.iter_mut().find(|c| c.what == What::State && room < NARROW) {
+        state.cells = SHORT_STATE;
+        left += STATE - SHORT_STATE;
+    }
+    (columns, left)
 }
 
 /// Returns the shape of a job's state, its word as the filter language has it, and its colour.
@@ -164,12 +172,12 @@ pub fn cell(
         },
         What::Time => row.wall_ms.map(|ms| match work {
             Some(_) => (format::clock(ms.saturating_add(model.jobs.age_ms(model.now))), Role::Text),
-            None => (format::span_us(ms.saturating_mul(1000)), Role::Text),
+            None => (format::span_ms(ms), Role::Text),
         }),
         // What a running job has used by now nobody counts: what it takes at the moment.
         What::Cpu => match tree.and_then(|tree| tree.cpu_percent) {
             Some(percent) => Some((format::percent(percent), Role::Run)),
-            None => row.cpu_ms.map(|ms| (format::span_us(ms.saturating_mul(1000)), Role::Text)),
+            None => row.cpu_ms.map(|ms| (format::span_ms(ms), Role::Text)),
         },
         What::Memory => {
             let peak = tree.map(|tree| tree.peak_rss_bytes).max(row.max_rss_bytes);
@@ -188,7 +196,9 @@ pub fn cell(
             name.map(|name| (name, Role::Dim))
         }
     };
-    known.unwrap_or_else(|| ("-".to_owned(), Role::Idle))
+    // Of a job that has not begun nothing is unknown.
+    let unknown = if row.attempts == 0 { "" } else { "-" };
+    known.unwrap_or_else(|| (unknown.to_owned(), Role::Idle))
 }
 
 /// Bytes of both streams.

@@ -1,11 +1,12 @@
 //! The search in the list: the next job whose label or inputs have a text.
 //!
 //! The supervisor finds it: in the order of numbers the next match is the first of a filter with
-//! `job>N`, and its place is the number of jobs before it. A list sorted by something else has
-//! at most some thousand rows, which are read page by page.
+//! `job>=N job<=M`, a window of numbers after the other, and its place is the number of jobs
+//! before it. A list sorted by something else has at most some thousand rows, which are read page
+//! by page.
 
 use super::held::{Jobs, place_of};
-use crate::model::JobNo;
+use crate::model::filter::{FIELDS, Names, WORDS};
 use crate::model::limits::PAGE_ROWS;
 use crate::model::query::{JobList, JobPage, JobRow, JobSort, Query};
 
@@ -22,27 +23,29 @@ pub struct Find {
 /// A step of a search.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Goal {
-    /// The nearest match behind (or before) a job; from the other end once it has gone round.
-    Next { text: String, beyond: Option<JobNo>, including: bool, back: bool },
+    /// The first match in a window of numbers that begins here and goes up or down.
+    Next { text: String, from: u32, up: bool, round: bool },
     /// How many jobs of the list stand before the match.
     Place { text: String, row: Box<JobRow> },
     /// A page of a sorted list: the match is looked for here.
     Page { text: String, from: usize, back: bool, round: bool },
 }
 
+/// Jobs whose texts are looked at for one answer: all of a million would take a second.
+const WINDOW: u32 = 1 << 16;
+
 impl Goal {
     /// Returns the question about `list`.
     pub fn query(&self, list: &JobList) -> Query {
         match self {
-            Goal::Next { text, beyond, including, back } => {
-                let descending = list.descending != *back;
-                let number = beyond.map_or(String::new(), |job| {
-                    let equal = if *including { "=" } else { "" };
-                    let sign = if descending { "<" } else { ">" };
-                    format!("job{sign}{equal}{}", job.0)
-                });
-                let filter = with(list, &format!("{number} {}", quoted(text)));
-                let list = JobList { filter, sort: JobSort::Number, descending };
+            Goal::Next { text, from, up, .. } => {
+                let (low, high) = match up {
+                    true => (*from, from.saturating_add(WINDOW - 1)),
+                    false => (from.saturating_sub(WINDOW - 1), *from),
+                };
+                let terms = format!("job>={low} job<={high} {}", quoted(text));
+                let filter = with(list, &terms);
+                let list = JobList { filter, sort: JobSort::Number, descending: !up };
                 Query::Jobs { list, offset: 0, limit: 1 }
             }
             Goal::Place { row, .. } => {
@@ -84,7 +87,7 @@ fn has(row: &JobRow, text: &str) -> bool {
 
 impl Jobs {
     /// Searches while the text is typed: from where one stood on. Blank: back to there.
-    pub fn search(&mut self, text: &str, done: bool) {
+    pub fn search(&mut self, text: &str, done: bool, total: usize) {
         let here = (self.list.at, self.chosen.clone());
         let (at, row) = self.find.origin.get_or_insert(here).clone();
         if text != self.find.text || self.find.origin.is_none() {
@@ -93,7 +96,7 @@ impl Jobs {
             self.list.at = at;
             self.chosen = row;
             if !text.is_empty() {
-                self.find_on(false, true);
+                self.find_on(false, true, total);
             }
         }
         if done {
@@ -102,16 +105,23 @@ impl Jobs {
     }
 
     /// Looks for the next match, or the one before.
-    pub fn find_on(&mut self, back: bool, including: bool) {
+    pub fn find_on(&mut self, back: bool, including: bool, total: usize) {
         let text = self.find.text.clone();
-        let by_number = self.shown.sort == JobSort::Number;
-        self.find.next = Some(if by_number {
-            let beyond = self.chosen.as_ref().map(|row| row.job);
+        let total = u32::try_from(total).unwrap_or(u32::MAX);
+        self.find.next = Some(if self.shown.sort == JobSort::Number {
+            let up = self.shown.descending == back;
             // A row that is not held yet has the number of its place, if all jobs are listed.
             let at = u32::try_from(self.list.at + 1).unwrap_or(u32::MAX);
             let everything = Jobs::is_everything(&self.shown) && !self.shown.descending;
-            let beyond = beyond.or(everything.then_some(JobNo(at)));
-            Goal::Next { text, beyond, including, back }
+            let known = self.chosen.as_ref().map(|row| row.job.0).or(everything.then_some(at));
+            let from = match (known, up) {
+                (None, true) => 1,
+                (None, false) => total,
+                (Some(here), _) if including => here,
+                (Some(here), true) => here.saturating_add(1),
+                (Some(here), false) => here.saturating_sub(1),
+            };
+            Goal::Next { text, from, up, round: false }
         } else {
             let page = PAGE_ROWS as usize;
             let from = match (back, including) {
@@ -126,23 +136,43 @@ impl Jobs {
     /// Takes in what a step of a search has found; returns what to say.
     pub fn found(&mut self, goal: Goal, page: JobPage, total: usize) -> Option<String> {
         match goal {
-            Goal::Next { text, beyond, back, .. } => match page.rows.into_iter().next() {
+            Goal::Next { text, from, up, round } => match page.rows.into_iter().next() {
                 Some(row) if Jobs::is_everything(&self.shown) => {
                     let at = place_of(&row, &self.shown, total.max(page.of as usize));
                     self.jump(at, row);
                 }
                 Some(row) => self.find.next = Some(Goal::Place { text, row: Box::new(row) }),
-                // Round: from the other end.
-                None if beyond.is_some() => {
-                    self.find.next = Some(Goal::Next { text, beyond: None, including: true, back });
+                None => {
+                    let total = total.max(page.of as usize);
+                    return self.find_further(text, (from, up, round), total);
                 }
-                None => return Some(format!("no job has `{text}`")),
             },
             Goal::Place { row, .. } => self.jump(page.total as usize, *row),
             Goal::Page { text, from, back, round } => {
                 return self.found_in_page(text, (from, back, round), page);
             }
         }
+        None
+    }
+
+    /// The next window of numbers, once from the other end.
+    fn find_further(
+        &mut self,
+        text: String,
+        (from, up, round): (u32, bool, bool),
+        total: usize,
+    ) -> Option<String> {
+        let total = u32::try_from(total).unwrap_or(u32::MAX);
+        let next = match up {
+            true => from.checked_add(WINDOW).filter(|n| *n <= total),
+            false => from.checked_sub(WINDOW).filter(|n| *n > 0),
+        };
+        let (from, round) = match next {
+            Some(from) => (from, round),
+            None if round => return Some(format!("no job has `{text}`")),
+            None => (if up { 1 } else { total }, true),
+        };
+        self.find.next = Some(Goal::Next { text, from, up, round });
         None
     }
 
@@ -186,11 +216,21 @@ pub fn of_task(name: &str) -> String {
     if plain { format!("task={name}") } else { format!("task={}", quoted(name)) }
 }
 
-/// Words that a word at the end of a filter may become.
-pub fn endings(names: &crate::model::filter::Names<'_>, before: &str) -> Vec<String> {
-    use crate::model::filter::{FIELDS, WORDS};
-    let start = before.rfind(|c: char| c.is_whitespace() || matches!(c, '(' | '!' | '|'));
-    let word = start.map_or(before, |at| before[at..].trim_start_matches([' ', '(', '!', '|']));
+/// The word that a filter ends with.
+fn last_word(before: &str) -> &str {
+    let ends = |c: char| c.is_whitespace() || matches!(c, '(' | '!' | '|');
+    before.rsplit(ends).next().unwrap_or(before)
+}
+
+/// Whether a filter ends with a word that is likely to grow into another one.
+pub fn is_half(names: &Names<'_>, text: &str) -> bool {
+    let word = last_word(text);
+    FIELDS.iter().any(|(name, _, _)| *name == word) || !endings(names, text).is_empty()
+}
+
+/// Words that a word at the end of a filter may become, the shortest first.
+pub fn endings(names: &Names<'_>, before: &str) -> Vec<String> {
+    let word = last_word(before);
     if word.is_empty() {
         return Vec::new();
     }
@@ -206,13 +246,12 @@ pub fn endings(names: &crate::model::filter::Names<'_>, before: &str) -> Vec<Str
             words.chain(fields).chain(named).chain(tasks).collect()
         }
     };
-    let mut ends: Vec<String> =
-        known.iter().filter_map(|k| k.strip_prefix(word)).map(str::to_owned).collect();
-    ends.sort_by_key(String::len);
+    let mut ends: Vec<String> = known.into_iter().filter(|k| k.starts_with(word)).collect();
+    ends.sort_by(|a, b| (a.len(), a).cmp(&(b.len(), b)));
     ends.dedup();
     // A word that is whole needs no other ending.
-    if ends.first().is_some_and(String::is_empty) {
+    if ends.first().is_some_and(|first| first == word) {
         return Vec::new();
     }
-    ends.iter().map(|end| format!("{word}{end}")).collect()
+    ends
 }

@@ -84,6 +84,9 @@ pub struct Jobs {
     pub taken_at: Option<Now>,
     /// The selected job, as it was when it was last seen.
     pub chosen: Option<JobRow>,
+    /// The job that was selected when a filter began to be typed: no half of a filter moves the
+    /// selection for good.
+    pub anchor: Option<JobRow>,
     /// Why the last question was refused.
     pub trouble: Option<String>,
     pub find: Find,
@@ -140,6 +143,7 @@ impl Jobs {
 
     /// Turns to a row.
     pub fn choose(&mut self, at: usize) {
+        self.anchor = None;
         self.list.at = at;
         self.chosen = self.held.get(at).cloned();
     }
@@ -206,7 +210,7 @@ impl Jobs {
         let list = self.wanted.clone();
         let limit = page_rows(facts.rows);
         if self.matches.is_none() || self.wanted != self.shown {
-            let offset = match &self.chosen {
+            let offset = match self.anchor.as_ref().or(self.chosen.as_ref()) {
                 Some(row) if Jobs::is_everything(&list) => {
                     place_of(row, &list, facts.total).saturating_sub(facts.rows)
                 }
@@ -282,12 +286,14 @@ impl Jobs {
         self.of = page.of as usize;
         self.cut_at = page.cut_at.map(|n| n as usize);
         self.held = Part { first, limit, rows: page.rows };
-        let chosen = self.chosen.as_ref().map(|row| row.job);
+        let wanted = self.anchor.as_ref().filter(|_| is_new).or(self.chosen.as_ref());
+        let chosen = wanted.map(|row| row.job);
         let place = self.held.rows.iter().position(|row| Some(row.job) == chosen);
         let place = place.map(|i| first + i);
         if is_new {
             self.shown = list;
-            let known = self.chosen.as_ref().filter(|_| Jobs::is_everything(&self.shown));
+            let known = self.anchor.as_ref().or(self.chosen.as_ref());
+            let known = known.filter(|_| Jobs::is_everything(&self.shown));
             let at = place.or(known.map(|row| place_of(row, &self.shown, total)));
             // What was selected keeps its row on the screen as far as it can.
             let row = self.list.at.saturating_sub(self.list.offset);

@@ -96,6 +96,7 @@ impl Panel for JobsPanel {
             Act::FindPrevious => find_on(model, true),
             Act::Filter => {
                 jobs.grouped = false;
+                jobs.anchor = jobs.chosen.clone();
                 return false;
             }
             Act::Back if model.zoom.is_none() => return back(jobs),
@@ -191,13 +192,18 @@ impl Panel for JobsPanel {
 
     fn search(&self, model: &mut Model, text: &str, done: bool) -> Result<(), String> {
         model.jobs.grouped = false;
-        model.jobs.search(text.trim(), done);
+        let total = total(model);
+        model.jobs.search(text.trim(), done, total);
         Ok(())
     }
 
-    fn filter(&self, model: &mut Model, text: &str, _done: bool) -> Result<(), String> {
+    fn filter(&self, model: &mut Model, text: &str, done: bool) -> Result<(), String> {
         if let Err(wrong) = parse(model, text) {
             return Err(format!("{}. {}", wrong.cause, wrong.fix));
+        }
+        // `fai` and `cpu` are text to the language: half of `failed` must not empty the list.
+        if !done && find::is_half(&Names::from(&model.info), text) {
+            return Ok(());
         }
         let jobs = &mut model.jobs;
         text.trim().clone_into(&mut jobs.wanted.filter);
@@ -266,7 +272,10 @@ fn follow(model: &mut Model) {
 fn find_on(model: &mut Model, back: bool) {
     match model.jobs.find.text.is_empty() || model.jobs.grouped {
         true => acts::refuse(model, "nothing was searched for: / asks"),
-        false => model.jobs.find_on(back, false),
+        false => {
+            let total = total(model);
+            model.jobs.find_on(back, false, total);
+        }
     }
 }
 

@@ -82,7 +82,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool, head: u16) {
         canvas.put_cut(1, 0, u16::MAX, "asking for the tasks", Role::Dim);
         return;
     };
-    let (mut columns, mut name_cells) = fit(&COLUMNS, width.saturating_sub(3), 14);
+    let (mut columns, mut name_cells) = fit(&COLUMNS, width.saturating_sub(4), 14);
     if let Some(bar) = columns.iter_mut().find(|c| c.what == What::Bar)
         && name_cells >= 40 + LONG_BAR - BAR
     {
@@ -185,9 +185,11 @@ fn cell(task: &TaskRow, what: What) -> (String, Role) {
         What::P95 => time(|d| d.p95_us, Role::Dim),
         What::Max => time(|d| d.max_us, Role::Dim),
         What::Cpu if task.attempts == 0 => None,
-        What::Cpu => Some((format::span_us(task.cpu_ms.saturating_mul(1000)), Role::Text)),
+        What::Cpu => Some((format::span_ms(task.cpu_ms), Role::Text)),
         What::Rss => task.max_rss_bytes.map(|bytes| (format::size(bytes), Role::Text)),
-        What::Eta if c.waiting() + c.running == 0 => Some(("done".to_owned(), Role::Good)),
+        What::Eta if c.total > 0 && c.waiting() + c.running == 0 && !task.unread => {
+            Some(("done".to_owned(), Role::Good))
+        }
         What::Eta => task.eta_ms.map(|ms| (format::clock(ms), Role::Text)),
     };
     known.unwrap_or_else(|| ("-".to_owned(), Role::Idle))
