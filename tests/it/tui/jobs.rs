@@ -191,6 +191,16 @@ fn rows_that_are_not_there_yet_show_their_number_and_nothing_is_done_to_them() {
 }
 
 #[test]
+fn one_may_scroll_before_the_first_answer() {
+    let mut screen = Screen::new(120, 40, 1_000_000);
+    screen.fake.answers = false;
+    screen.turn(JOBS).press("G").shows(":1000000 · · ·");
+    screen.fake.catch_up(&mut screen.model);
+    screen.shows(":1000000 index");
+    assert_eq!(screen.selected(), 1_000_000);
+}
+
+#[test]
 fn what_is_on_the_screen_is_asked_for_once_a_second_while_something_changes() {
     let mut screen = Screen::new(120, 40, N);
     screen.turn(JOBS);

@@ -396,14 +396,16 @@ tasks:
     pty.send("\r");
     pty.wait_for("running · 0 of 20 001");
     wait_gone(&word);
-    pty.send("\x1b");
     pty.wait_for("done: ");
+    pty.send("\x1b");
+    pty.wait_for("jobs ─ 20 001");
     pty.send("fskipped\r");
     pty.wait_for("skipped · 19 999 of 20 001");
     pty.send("gd");
     pty.wait_for("details ─ :2 ");
     pty.wait_for("hold (succeeded): has ended");
     pty.send("\x1b");
+    pty.wait_for("a tasks");
     pty.send("q");
     assert_eq!(pty.exit_code(), 1);
 }

@@ -116,6 +116,8 @@ impl Jobs {
     /// Returns the rows of the whole list; `total` are the jobs of the run by now.
     pub fn len(&self, total: usize) -> usize {
         match self.matches {
+            // One may scroll before the first answer has come.
+            None if Jobs::is_everything(&self.wanted) => total,
             None => 0,
             Some(n) if Jobs::is_everything(&self.shown) => n.max(total),
             Some(n) => self.cut_at.map_or(n, |cut| cut.min(n)),
@@ -214,6 +216,7 @@ impl Jobs {
                 Some(row) if Jobs::is_everything(&list) => {
                     place_of(row, &list, facts.total).saturating_sub(facts.rows)
                 }
+                None if self.matches.is_none() => self.list.offset.saturating_sub(facts.rows),
                 _ => 0,
             };
             return self.may_repeat(facts).then_some(Asked::Page { list, offset, limit });
@@ -281,7 +284,8 @@ impl Jobs {
         total: usize,
     ) {
         page.rows.iter_mut().for_each(clean);
-        let is_new = self.matches.is_none() || list != self.shown;
+        let is_first = self.matches.is_none();
+        let is_new = is_first || list != self.shown;
         self.matches = Some(page.total as usize);
         self.of = page.of as usize;
         self.cut_at = page.cut_at.map(|n| n as usize);
@@ -297,7 +301,7 @@ impl Jobs {
             let at = place.or(known.map(|row| place_of(row, &self.shown, total)));
             // What was selected keeps its row on the screen as far as it can.
             let row = self.list.at.saturating_sub(self.list.offset);
-            self.list.at = at.unwrap_or(0);
+            self.list.at = at.unwrap_or(if is_first { self.list.at } else { 0 });
             self.list.offset = self.list.at.saturating_sub(row);
         } else if let Some(at) = place.filter(|at| *at != self.list.at) {
             let row = self.list.at.saturating_sub(self.list.offset);

@@ -432,7 +432,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     let (width, height) = (canvas.width(), canvas.height());
     let jobs = &model.jobs;
     let n = jobs.len(total(model));
-    if n == 0 {
+    if n == 0 || (jobs.matches.is_none() && model.output.offline) {
         canvas.put_cut(1, 0, u16::MAX, &nothing(model), Role::Dim);
         return;
     }
