@@ -404,6 +404,7 @@ tasks:
     pty.send("gd");
     pty.wait_for("details ─ :2 ");
     pty.wait_for("hold (succeeded): has ended");
+    pty.wait("the focus on the details", |text| !text.contains("a tasks"));
     pty.send("\x1b");
     pty.wait_for("a tasks");
     pty.send("q");
