@@ -2,16 +2,14 @@
 
 use super::format;
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
-use super::output::Ask;
-use super::panels::PANELS;
+use super::output::Question;
+use super::panels::{self, PANELS};
 use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use crate::control::proto::ToServer;
 use crate::model::query::Query;
-use crate::model::{
-    Command, JobPlace, JobRef, PauseTarget, PoolIdx, RunState, StopHow, signal_name,
-};
+use crate::model::{Command, PauseTarget, PoolIdx, RunState, StopHow, signal_name};
 
 /// Sends a command and says so on the bottom line.
 pub fn send(model: &mut Model, command: Command, what: String, actions: &mut Vec<Action>) {
@@ -25,13 +23,16 @@ pub fn send(model: &mut Model, command: Command, what: String, actions: &mut Vec
 }
 
 /// Sends a question about output.
-pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
+pub fn send_question(model: &mut Model, question: Question, actions: &mut Vec<Action>) {
+    let query = question.query();
+    send_query(model, Pending::Output(question), query, actions);
+}
+
+/// Sends a question; `pending` says who takes the answer.
+pub fn send_query(model: &mut Model, pending: Pending, query: Query, actions: &mut Vec<Action>) {
     let id = model.next_id;
     model.next_id += 1;
-    model.pending.insert(id, Pending::Output(ask));
-    let job = JobRef { place: JobPlace::Number(ask.key.0), attempt: Some(ask.key.1) };
-    let Ask { stream, from, max_bytes, .. } = ask;
-    let query = Query::Output { job, stream, from, max_bytes };
+    model.pending.insert(id, pending);
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
@@ -317,11 +318,6 @@ pub fn stop(model: &mut Model, how: StopHow, actions: &mut Vec<Action>) {
     send(model, Command::Stop { how }, what, actions);
 }
 
-/// Shows both streams, stdout, stderr in turn.
-pub fn next_streams(model: &mut Model) {
-    model.output.next_streams();
-}
-
 /// Puts a theme on.
 pub fn put_on(model: &mut Model, theme: Result<Theme, Warning>) {
     match theme {
@@ -369,6 +365,7 @@ pub fn in_words(
         }
         "filter" => PANELS[model.focus].filter(model, words, true),
         "search" => PANELS[model.focus].search(model, words, true),
+        "search-all" => panels::output::search_all(model, words),
         "drain" => {
             stop(model, StopHow::Drain, actions);
             Ok(())

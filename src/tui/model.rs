@@ -8,7 +8,8 @@ use super::input::Input;
 use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
-use super::output::{Ask, Output, Target};
+use super::output::save::SaveJob;
+use super::output::{Output, Question, Target};
 use super::panels::{self, Details, Jobs, Order, PANELS};
 use super::sanitize::one_line;
 use super::zones::{Hit, Zones};
@@ -59,6 +60,14 @@ pub struct Model {
     /// Jobs that the next act is about.
     pub tags: BTreeMap<JobNo, Selection>,
     pub output: Output,
+    /// The worker that the shown job was selected by.
+    pub output_from: Option<Slot>,
+    /// Lines of output are shown with their time.
+    pub output_times: bool,
+    /// Searches in output look through all jobs.
+    pub search_all: bool,
+    /// A path that was typed and is there already, and what would overwrite it.
+    pub overwrite: Option<(String, SaveJob)>,
     pub popup: Option<Popup>,
     pub feedback: Option<Feedback>,
     pub pending: BTreeMap<u64, Pending>,
@@ -166,6 +175,17 @@ pub struct Prompt {
 pub enum Wanted {
     Search(usize),
     Filter(usize),
+    /// A file for the output that is shown.
+    Save,
+    /// A place in it.
+    Percent,
+}
+
+impl Wanted {
+    /// Whether the shown output must not change while this is typed.
+    fn is_about_output(self) -> bool {
+        matches!(self, Wanted::Search(panels::OUTPUT) | Wanted::Save | Wanted::Percent)
+    }
 }
 
 /// A kill menu: its targets were fixed when it opened.
@@ -199,7 +219,7 @@ pub enum Pending {
         command: Command,
         what: String,
     },
-    Output(Ask),
+    Output(Question),
     /// A question of a panel.
     Panel {
         panel: usize,
@@ -237,6 +257,10 @@ impl Model {
             time_zone: TimeZone::UTC,
             tags: BTreeMap::new(),
             output: Output::default(),
+            output_from: None,
+            output_times: false,
+            search_all: false,
+            overwrite: None,
             popup: None,
             feedback: None,
             pending: BTreeMap::new(),
@@ -303,12 +327,16 @@ impl Model {
         const CALM_US: u64 = 1_000_000;
         // A worker with very short jobs would make the panel flicker: a look lasts a second.
         let fresh = self.now.mono.0.saturating_sub(self.output.target_since.0) < CALM_US;
-        let busy_looking = self.output.is_held() || fresh;
+        let asked = matches!(&self.popup, Some(Popup::Prompt(p)) if p.what.is_about_output());
+        let busy_looking = self.output.is_held() || self.output.picked || asked || fresh;
         if !by_hand && busy_looking && self.output.target.is_some() {
             return;
         }
         if let Some(target) = self.target() {
+            let (job, n) = target.key;
+            self.output_from = self.work_of(AttemptId { job, n }).map(|(worker, _)| worker.slot);
             self.output.show(target, self.now.mono);
+            self.output.picked = false;
         }
     }
 
@@ -488,6 +516,10 @@ impl Model {
 }
 
 fn clean_info(mut info: RunInfo) -> RunInfo {
+    let machine = &mut info.machine;
+    for text in [&mut machine.host, &mut machine.kernel, &mut machine.cpu] {
+        *text = one_line(text);
+    }
     for text in [&mut info.run, &mut info.name, &mut info.file] {
         *text = one_line(text);
     }

@@ -3,6 +3,8 @@
 use super::acts;
 use super::keymap::Act;
 use super::model::{Bye, Count, Feedback, FeedbackKind, Model, Pending, Popup, Prompt, Wanted};
+use super::output::save::{SaveError, SaveJob};
+use super::output::{Question, Whose};
 use super::panels::{self, PANELS};
 use super::settings::Warning;
 use super::theme::Theme;
@@ -27,6 +29,8 @@ pub enum Msg {
     Resize(Rect),
     Server(Box<ToClient>),
     ServerGone(ClientError),
+    /// Output was copied into files, or not.
+    Saved(SaveJob, Result<u64, SaveError>),
     /// Half a second or so went by.
     Tick,
     /// A signal from outside.
@@ -49,6 +53,8 @@ pub enum Action {
     /// Put on the theme with this name.
     PutOn(String),
     Suspend,
+    /// Copy output into files; [`Msg::Saved`] tells what became of it.
+    Save(SaveJob),
     Leave(Ended),
 }
 
@@ -77,6 +83,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
             actions.push(Action::DrawNow);
         }
         Msg::Theme(theme) => acts::put_on(model, theme),
+        Msg::Saved(job, result) => {
+            panels::output::saved(model, job, result);
+            actions.push(Action::DrawNow);
+        }
         Msg::Resize(size) => {
             model.size = size;
             actions.push(Action::DrawNow);
@@ -151,13 +161,7 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
                 reply => Ok(reply),
             };
             match model.pending.remove(&id) {
-                Some(Pending::Output(ask)) => {
-                    let part = reply.and_then(|reply| match reply {
-                        Reply::Output(part) => Ok(part),
-                        _ => Err("the supervisor answered something else".to_owned()),
-                    });
-                    model.output.take(ask, part);
-                }
+                Some(Pending::Output(question)) => model.output.answer(&question, reply),
                 Some(Pending::Panel { panel, tag }) => {
                     PANELS[panel].take(model, tag, reply);
                     // Somebody may have scrolled and waits for these rows.
@@ -354,7 +358,8 @@ fn take_count(model: &mut Model) -> i32 {
     count.n.max(1) as i32
 }
 
-fn prompt(model: &mut Model, what: Wanted, text: String) {
+/// Opens a line of text.
+pub fn prompt(model: &mut Model, what: Wanted, text: String) {
     let input = super::input::Input::with(text);
     model.popup = Some(Popup::Prompt(Prompt { what, input, error: None }));
 }
@@ -439,6 +444,7 @@ fn open(model: &mut Model) {
         None => {
             model.zoom = Some(model.focus);
             if PANELS[model.focus].selection(model).is_some() {
+                model.output.show_whose(Whose::One);
                 model.focus = panels::OUTPUT;
             }
         }
@@ -477,7 +483,7 @@ pub fn step(model: &mut Model, by: isize) {
 /// The last words of failed jobs are fetched early, one at a time: they must be there when the
 /// supervisor is not.
 fn prefetch_last_words(model: &mut Model, actions: &mut Vec<Action>) {
-    if model.pending.values().any(|p| matches!(p, Pending::Output(_))) {
+    if model.pending.values().any(|p| matches!(p, Pending::Output(Question::Part(_)))) {
         return;
     }
     let failures = model.snapshot.failures.iter().take(limits::SNAPSHOT_FAILURES);
@@ -486,6 +492,6 @@ fn prefetch_last_words(model: &mut Model, actions: &mut Vec<Action>) {
     let next = keys.into_iter().map(|key| model.output.prefetch(key, now));
     let asks = next.into_iter().find(|asks| !asks.is_empty()).unwrap_or_default();
     for ask in asks {
-        acts::send_ask(model, ask, actions);
+        acts::send_question(model, Question::Part(ask), actions);
     }
 }

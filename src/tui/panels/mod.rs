@@ -4,7 +4,7 @@ mod alerts;
 mod cores;
 mod details;
 mod jobs;
-mod output;
+pub mod output;
 mod queue;
 mod workers;
 
@@ -115,6 +115,16 @@ pub trait Panel: Sync {
     /// In words, when the text means nothing: shown beside it.
     fn search(&self, _model: &mut Model, _text: &str, _done: bool) -> Result<(), String> {
         Err("this panel has nothing to search in".to_owned())
+    }
+
+    /// Turns to the next place that a search can look in; `false` when there is only one.
+    fn next_scope(&self, _model: &mut Model) -> bool {
+        false
+    }
+
+    /// What a prompt for a search is called, and what stands beside the text.
+    fn search_words(&self, _model: &Model) -> (String, String) {
+        ("search".to_owned(), "Enter keeps  Esc back".to_owned())
     }
 
     /// See [`Panel::search`].

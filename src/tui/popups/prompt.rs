@@ -1,34 +1,35 @@
-//! A line of text at the bottom: search, filter.
+//! A line of text at the bottom: search, filter, the name of a file.
 
 use crate::tui::canvas::Canvas;
 use crate::tui::model::{Model, Popup, Prompt, Wanted};
-use crate::tui::panels::PANELS;
+use crate::tui::panels::{self, PANELS};
 use crate::tui::theme::Role;
+use crate::tui::update::Action;
 use crossterm::event::{KeyCode, KeyEvent};
 use unicode_width::UnicodeWidthStr;
 
 /// A key while text is typed.
-pub fn key(model: &mut Model, mut prompt: Prompt, key: KeyEvent) {
+pub fn key(model: &mut Model, mut prompt: Prompt, key: KeyEvent, actions: &mut Vec<Action>) {
     match key.code {
-        KeyCode::Esc => {
-            // What was typed half is taken back: an empty text shows everything.
-            let _ = tell(model, &prompt, "", true);
-            return;
-        }
+        KeyCode::Esc => return give_up(model, &prompt),
         KeyCode::Enter => {
             let text = prompt.input.text.clone();
-            match tell(model, &prompt, &text, true) {
+            match tell(model, &prompt, &text, Some(actions)) {
                 Ok(()) => return,
                 Err(why) => prompt.error = Some(why),
             }
         }
-        _ => {
-            match key.code {
-                KeyCode::Tab => complete(model, &mut prompt),
-                _ => drop(prompt.input.key(key)),
+        KeyCode::Tab => match prompt.what {
+            Wanted::Search(panel) if PANELS[panel].next_scope(model) => typed(model, &mut prompt),
+            Wanted::Filter(_) => {
+                complete(model, &mut prompt);
+                typed(model, &mut prompt);
             }
-            let text = prompt.input.text.clone();
-            prompt.error = tell(model, &prompt, &text, false).err();
+            _ => {}
+        },
+        _ => {
+            prompt.input.key(key);
+            typed(model, &mut prompt);
         }
     }
     model.popup = Some(Popup::Prompt(prompt));
@@ -38,7 +39,7 @@ pub fn key(model: &mut Model, mut prompt: Prompt, key: KeyEvent) {
 fn endings(model: &Model, prompt: &Prompt) -> Vec<String> {
     match prompt.what {
         Wanted::Filter(panel) => PANELS[panel].filter_endings(model, prompt.input.before()),
-        Wanted::Search(_) => Vec::new(),
+        _ => Vec::new(),
     }
 }
 
@@ -59,11 +60,56 @@ fn complete(model: &Model, prompt: &mut Prompt) {
     prompt.input.paste(&rest);
 }
 
-fn tell(model: &mut Model, prompt: &Prompt, text: &str, done: bool) -> Result<(), String> {
+/// Text was pasted.
+pub fn paste(model: &mut Model, mut prompt: Prompt, text: &str) {
+    prompt.input.paste(text);
+    typed(model, &mut prompt);
+    model.popup = Some(Popup::Prompt(prompt));
+}
+
+fn typed(model: &mut Model, prompt: &mut Prompt) {
+    let text = prompt.input.text.clone();
+    prompt.error = tell(model, prompt, &text, None).err();
+}
+
+/// What was typed half is taken back: an empty text shows everything.
+fn give_up(model: &mut Model, prompt: &Prompt) {
+    let (Wanted::Search(panel) | Wanted::Filter(panel)) = prompt.what else { return };
+    // An empty text is never wrong.
+    let _ = match prompt.what {
+        Wanted::Search(_) => PANELS[panel].search(model, "", true),
+        _ => PANELS[panel].filter(model, "", true),
+    };
+}
+
+/// Passes on what is typed; with `done`, when it is complete.
+fn tell(
+    model: &mut Model,
+    prompt: &Prompt,
+    text: &str,
+    done: Option<&mut Vec<Action>>,
+) -> Result<(), String> {
     match prompt.what {
-        Wanted::Search(panel) => PANELS[panel].search(model, text, done),
-        Wanted::Filter(panel) => PANELS[panel].filter(model, text, done),
+        Wanted::Search(panel) => PANELS[panel].search(model, text, done.is_some()),
+        Wanted::Filter(panel) => PANELS[panel].filter(model, text, done.is_some()),
+        Wanted::Percent => panels::output::go_to(model, text, done.is_some()),
+        Wanted::Save => match done {
+            Some(actions) => panels::output::save(model, text, actions),
+            None => Ok(()),
+        },
     }
+}
+
+/// What a prompt asks for, and what keys do.
+fn words(model: &Model, what: Wanted) -> (String, String) {
+    let keys = "Enter keeps  Esc back";
+    let (name, hint) = match what {
+        Wanted::Search(panel) => return PANELS[panel].search_words(model),
+        Wanted::Filter(_) => ("filter", keys),
+        Wanted::Save => ("save to", "Enter saves  Esc back"),
+        Wanted::Percent => ("go to percent", "Enter goes  Esc back"),
+    };
+    (name.to_owned(), hint.to_owned())
 }
 
 /// Draws the line with its cursor, and what is wrong with the text: at its place, in a line
@@ -73,20 +119,17 @@ pub fn draw(model: &Model, prompt: &Prompt, canvas: &mut Canvas<'_>) {
     if height == 0 {
         return;
     }
-    let name = match prompt.what {
-        Wanted::Search(_) => "search",
-        Wanted::Filter(_) => "filter",
-    };
     let mut line = canvas.part(0, height - 1, width, 1);
     line.clear(Role::Screen);
-    let x = line.put(1, 0, name, Role::Key) + 1;
+    let (name, keys) = words(model, prompt.what);
+    let x = line.put(1, 0, &name, Role::Key) + 1;
     let room = width.saturating_sub(x + 1);
     put_input(&mut line, x, room, &prompt.input);
     let place = wrong_at(model, prompt).filter(|_| height > 4);
     let (hint, role) = match (&prompt.error, place) {
         (Some(_), Some(_)) => (String::new(), Role::Dim),
         (Some(why), None) => (why.clone(), Role::Bad),
-        (None, _) => (hint(&endings(model, prompt)), Role::Dim),
+        (None, _) => (hint(&endings(model, prompt)).unwrap_or(keys), Role::Dim),
     };
     let used = x + prompt.input.text.width() as u16 + 3;
     if used < width {
@@ -151,17 +194,17 @@ fn broken(text: &str, cells: usize) -> Vec<String> {
     lines
 }
 
-/// The keys, or what Tab makes of the word.
-fn hint(endings: &[String]) -> String {
-    match endings {
-        [] => "Enter keeps  Esc back".to_owned(),
+/// What Tab makes of the word.
+fn hint(endings: &[String]) -> Option<String> {
+    Some(match endings {
+        [] => return None,
         [one] => format!("Tab {one}"),
         many => {
             let some: Vec<&str> = many.iter().take(5).map(String::as_str).collect();
             let more = if many.len() > 5 { " …" } else { "" };
             format!("Tab {}{more}", some.join(" "))
         }
-    }
+    })
 }
 
 /// Puts text that is being typed so that its cursor is in sight.

@@ -5,6 +5,7 @@ mod fixtures;
 mod jobs;
 mod live;
 mod looks;
+mod output;
 mod pty;
 mod screens;
 mod stories;

@@ -8,6 +8,7 @@ use ganger::model::query::{OutputPart, Reply, Stream};
 use ganger::model::{AttemptId, Snapshot, Text};
 use ganger::tui::glyphs::GlyphSet;
 use ganger::tui::model::{Model, Pending, Popup};
+use ganger::tui::output::Question;
 use ganger::tui::update::{Msg, update};
 use std::path::Path;
 
@@ -30,7 +31,7 @@ pub fn answer_output(model: &mut Model, out: &str, err: &str) {
     for _ in 0..8 {
         let ids: Vec<_> = model.pending.iter().map(|(id, p)| (*id, p.clone())).collect();
         for (id, pending) in ids {
-            let Pending::Output(ask) = pending else { continue };
+            let Pending::Output(Question::Part(ask)) = pending else { continue };
             let body = if ask.stream == Stream::Stdout { out } else { err };
             let part = OutputPart {
                 attempt: AttemptId { job: ask.key.0, n: ask.key.1 },
@@ -65,6 +66,42 @@ fn a_busy_run_at_every_size() {
     for (width, height) in SIZES {
         check("busy", &with_output(width, height, busy()));
     }
+}
+
+/// A screen that shows output only, with everything answered.
+fn output_alone(width: u16, height: u16, set: GlyphSet) -> Model {
+    let mut model = empty(width, height);
+    model.look = look(set);
+    send(&mut model, busy());
+    press(&mut model, '5');
+    press(&mut model, 'm');
+    model
+}
+
+#[test]
+fn output_in_all_its_forms_at_every_size() {
+    for (width, height) in SIZES {
+        let mut model = output_alone(width, height, GlyphSet::Braille);
+        super::output::answer(&mut model);
+        check("output-both", &model);
+        press(&mut model, 'T');
+        check("output-times", &model);
+        press(&mut model, 'w');
+        check("output-wrapped", &model);
+        press(&mut model, 'T');
+        super::output::type_in(&mut model, "/needle\n");
+        super::output::answer(&mut model);
+        check("output-search", &model);
+        super::output::type_in(&mut model, "\x1bea");
+        super::output::answer(&mut model);
+        check("output-all", &model);
+    }
+    let mut model = output_alone(80, 24, GlyphSet::Ascii);
+    super::output::answer(&mut model);
+    press(&mut model, 'T');
+    let shown = text(&model);
+    assert!(shown.is_ascii(), "{shown}");
+    check("output-ascii", &model);
 }
 
 #[test]
