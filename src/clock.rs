@@ -20,12 +20,6 @@ pub fn wall() -> Wall {
     Wall(micros(t.tv_sec, t.tv_nsec))
 }
 
-/// Returns by how many seconds the clocks on the walls here are ahead of UTC at this moment.
-pub fn utc_offset_s() -> i32 {
-    let now = jiff::Timestamp::from_microsecond(wall().0).unwrap_or_default();
-    jiff::tz::TimeZone::system().to_offset(now).seconds()
-}
-
 /// Returns nanoseconds on CLOCK_BOOTTIME, which start times of processes are counted in.
 pub fn boot_nanos() -> u64 {
     let t = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);

@@ -151,6 +151,7 @@ fn targets(model: &mut Model, verb: &str, phases: &[Phase]) -> Vec<Selection> {
         (Some(first), true) => {
             let state = match first.phase {
                 Phase::Queued => "waits in the queue",
+                Phase::Held => "is paused in the queue",
                 Phase::Running => "runs",
                 Phase::Paused => "is paused",
                 Phase::Good => "ended well",
@@ -197,15 +198,17 @@ fn send_each(
 
 /// Pauses jobs, or lets them go on when all of them are paused.
 pub fn pause_jobs(model: &mut Model, actions: &mut Vec<Action>) {
-    let all = targets(model, "pause", &[Phase::Running, Phase::Paused]);
+    let paused = |t: &Selection| matches!(t.phase, Phase::Paused | Phase::Held);
+    let phases = [Phase::Running, Phase::Paused, Phase::Queued, Phase::Held];
+    let all = targets(model, "pause", &phases);
     if all.is_empty() {
         return;
     }
-    if all.iter().all(|t| t.phase == Phase::Paused) {
+    if all.iter().all(paused) {
         let resume = |t: &Selection| Command::Resume { target: PauseTarget::Job(t.job) };
         return send_each(model, &all, "continue", resume, actions);
     }
-    let running: Vec<_> = all.into_iter().filter(|t| t.phase == Phase::Running).collect();
+    let running: Vec<_> = all.into_iter().filter(|t| !paused(t)).collect();
     let pause = |t: &Selection| Command::Pause { target: PauseTarget::Job(t.job) };
     send_each(model, &running, "pause", pause, actions);
 }
@@ -220,7 +223,7 @@ pub fn open_kill_menu(model: &mut Model) {
 
 /// Cancels jobs that have not started.
 pub fn cancel(model: &mut Model, actions: &mut Vec<Action>) {
-    let queued = targets(model, "cancel", &[Phase::Queued]);
+    let queued = targets(model, "cancel", &[Phase::Queued, Phase::Held]);
     if !queued.is_empty() {
         let cancel = |t: &Selection| Command::Kill { job: t.job, now: false };
         send_each(model, &queued, "cancel", cancel, actions);

@@ -112,7 +112,7 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
-    model.utc_offset_s = clock::utc_offset_s();
+    model.time_zone = jiff::tz::TimeZone::system();
     let mut warnings = options.warnings;
     let (keymap, wrong_keys) = Keymap::of(&options.config);
     model.keymap = keymap;

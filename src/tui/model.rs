@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::canvas::Look;
+use super::format;
 use super::history::History;
 use super::input::Input;
 use super::keymap::Keymap;
@@ -9,7 +10,7 @@ use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::save::SaveJob;
 use super::output::{Output, Question, Target};
-use super::panels::{self, AlertId, EventList, Gantt, Order, PANELS};
+use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Order, PANELS};
 use super::proof::Watch;
 use super::sanitize::one_line;
 use super::then::Then;
@@ -17,8 +18,9 @@ use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
-    Slot, Snapshot, StopHow, TaskIdx, WorkerState, WorkerView,
+    Slot, Snapshot, StopHow, TaskIdx, Wall, WorkerState, WorkerView,
 };
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
 
@@ -56,6 +58,10 @@ pub struct Model {
     pub failure: Option<JobNo>,
     /// Alerts, then failures.
     pub failures: List,
+    pub jobs: Jobs,
+    pub details: Details,
+    /// In which times of day are told.
+    pub time_zone: TimeZone,
     /// Jobs that the next act is about.
     pub tags: BTreeMap<JobNo, Selection>,
     pub output: Output,
@@ -92,8 +98,6 @@ pub struct Model {
     pub gantt: Gantt,
     /// The events as far as they are here.
     pub events: EventList,
-    /// Seconds that the clocks here are ahead of UTC.
-    pub utc_offset_s: i32,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -122,6 +126,8 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Queued,
+    /// Paused while it waits in the queue.
+    Held,
     Running,
     Paused,
     /// It ended well.
@@ -267,6 +273,9 @@ impl Model {
             alert: None,
             failure: None,
             failures: List::default(),
+            jobs: Jobs::default(),
+            details: Details::default(),
+            time_zone: TimeZone::UTC,
             tags: BTreeMap::new(),
             output: Output::default(),
             output_from: None,
@@ -288,7 +297,6 @@ impl Model {
             then: Then::default(),
             gantt: Gantt::default(),
             events: EventList::default(),
-            utc_offset_s: 0,
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -483,6 +491,11 @@ impl Model {
     /// Returns the moment at the right edge of all graphs: they stand still with the run.
     pub fn axis_now(&self) -> Mono {
         self.ended_at.unwrap_or(self.now.mono)
+    }
+
+    /// Returns a moment's time of day: `14:02:11`, and its day instead when that is not today.
+    pub fn time_of_day(&self, at: Wall) -> String {
+        format::time_of_day(at, self.now.wall, &self.time_zone)
     }
 
     pub fn has_ended(&self) -> bool {

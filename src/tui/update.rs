@@ -164,7 +164,11 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
             };
             match model.pending.remove(&id) {
                 Some(Pending::Output(question)) => model.output.answer(&question, reply),
-                Some(Pending::Panel { panel, tag }) => PANELS[panel].take(model, tag, reply),
+                Some(Pending::Panel { panel, tag }) => {
+                    PANELS[panel].take(model, tag, reply);
+                    // Somebody may have scrolled and waits for these rows.
+                    actions.push(Action::DrawNow);
+                }
                 _ => return,
             }
             actions.push(Action::DrawSoon);
@@ -315,6 +319,7 @@ fn look(model: &mut Model, act: Act) {
         Act::NextPanel => turn_to_next(model, 1),
         Act::PreviousPanel => turn_to_next(model, -1),
         Act::Open => open(model),
+        Act::Details => panels::open_details(model),
         Act::Zoom => zoom(model),
         Act::Back => back(model),
         Act::Freeze => freeze(model),

@@ -2,7 +2,9 @@
 
 mod alerts;
 mod cores;
+mod details;
 mod events;
+mod jobs;
 pub mod output;
 mod queue;
 mod timeline;
@@ -17,7 +19,9 @@ use super::zones::Hit;
 use crate::model::query::Reply;
 
 pub use alerts::{AlertId, alert_mark, alert_word, keep_alert};
+pub use details::{Details, open as open_details};
 pub use events::EventList;
+pub use jobs::Jobs;
 pub use timeline::Gantt;
 pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
@@ -140,6 +144,16 @@ pub trait Panel: Sync {
         String::new()
     }
 
+    /// Where in a filter something is wrong, in characters.
+    fn filter_wrong_at(&self, _model: &Model, _text: &str) -> Option<usize> {
+        None
+    }
+
+    /// What the word that ends a filter so far may become, the shortest first.
+    fn filter_endings(&self, _model: &Model, _before: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What its list can be sorted by, and which of it holds now.
     fn sorts(&self, _model: &Model) -> Option<(&'static [&'static str], usize)> {
         None
@@ -156,8 +170,10 @@ pub const PANELS: &[&dyn Panel] = &[
     &workers::Workers,
     &alerts::Alerts,
     &output::OutputPanel,
+    &jobs::JobsPanel,
     &timeline::TimelinePanel,
     &events::EventsPanel,
+    &details::DetailsPanel,
 ];
 
 /// Positions in [`PANELS`] that keys and selection know.
@@ -166,8 +182,11 @@ pub const QUEUE: usize = 1;
 pub const WORKERS: usize = 2;
 pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
-pub const TIMELINE: usize = 5;
-pub const EVENTS: usize = 6;
+pub const JOBS: usize = 5;
+pub const TIMELINE: usize = 6;
+pub const EVENTS: usize = 7;
+/// It stands last: one comes to it by `d` more than by its number.
+pub const DETAILS: usize = PANELS.len() - 1;
 
 /// Returns the position of a panel by its name.
 pub fn index_of(name: &str) -> Option<usize> {

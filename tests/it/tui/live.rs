@@ -372,6 +372,48 @@ tasks:
     assert_eq!(pty.exit_code(), 0);
 }
 
+#[test]
+fn twenty_thousand_jobs_are_filtered_scrolled_and_ended_by_hand() {
+    let word = sleep_word();
+    let home = Home::new(&format!(
+        "
+workers: 1
+tasks:
+  - {{name: hold, run: sleep {word}}}
+  - {{name: quick, foreach: {{n: {{range: 1..20000}}}}, run: 'true', needs: hold}}
+"
+    ));
+    let mut pty = home.run(&[], 120, 40);
+    pty.wait_for("1 of 1 busy");
+    pty.send("6");
+    pty.wait_for("of 20 001");
+    pty.send("G");
+    pty.wait_for(":20001 quick:20000");
+    pty.send("x");
+    pty.wait_for("cancelled");
+    pty.send("frunning\r");
+    pty.wait_for("running · 1 of 20 001");
+    wait_running(&word);
+    pty.send("K");
+    pty.wait_for("kill hold");
+    pty.send("\r");
+    pty.wait_for("running · 0 of 20 001");
+    wait_gone(&word);
+    pty.wait_for("done: ");
+    pty.send("\x1b");
+    pty.wait_for("jobs ─ 20 001");
+    pty.send("fskipped\r");
+    pty.wait_for("skipped · 19 999 of 20 001");
+    pty.send("gd");
+    pty.wait_for("details ─ :2 ");
+    pty.wait_for("hold (succeeded): has ended");
+    pty.wait("the focus on the details", |text| !text.contains("a tasks"));
+    pty.send("\x1b");
+    pty.wait_for("a tasks");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 1);
+}
+
 /// Colours, a progress bar, and more lines than a window holds.
 const TALKING: &str = r"
 name: talking

@@ -1,6 +1,8 @@
 //! The screen, drawn without a terminal and driven in a real one.
 
+mod asked;
 mod fixtures;
+mod jobs;
 mod live;
 mod looking_back;
 mod looks;

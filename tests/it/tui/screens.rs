@@ -13,9 +13,9 @@ use ganger::tui::output::Question;
 use ganger::tui::update::{Msg, update};
 use std::path::Path;
 
-const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 50)];
+pub const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 50)];
 
-fn check(name: &str, model: &Model) {
+pub fn check(name: &str, model: &Model) {
     let file = format!("{name}-{}x{}.txt", model.size.width, model.size.height);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/screens");
     let shown = text(model);
@@ -246,13 +246,13 @@ fn every_screen_tells_the_state_and_how_to_stop() {
     }
 }
 
-mod any_size {
+pub mod any_size {
     use super::*;
     use ganger::model::*;
     use proptest::prelude::*;
     use ratatui::layout::Rect;
 
-    fn any_text() -> impl Strategy<Value = String> {
+    pub fn any_text() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z0-9. ]{0,60}",
             proptest::collection::vec(any::<char>(), 0..30).prop_map(|c| c.into_iter().collect()),
@@ -381,7 +381,7 @@ mod any_size {
         }
     }
 
-    fn any_key() -> impl Strategy<Value = crossterm::event::KeyEvent> {
+    pub fn any_key() -> impl Strategy<Value = crossterm::event::KeyEvent> {
         use crossterm::event::{KeyCode, KeyEvent};
         let code = prop_oneof![
             proptest::char::range(' ', '~').prop_map(KeyCode::Char),

@@ -4,7 +4,6 @@ use super::list::who;
 use super::words::kind_mark;
 use crate::model::EventRow;
 use crate::tui::canvas::Canvas;
-use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::panels::workers::mark;
 use crate::tui::theme::Role;
@@ -19,7 +18,7 @@ pub struct Columns {
 }
 
 /// Cells of the time of day and of the mark behind it.
-const TIME: u16 = 9;
+const TIME: u16 = 10;
 
 impl Columns {
     pub fn of(model: &Model, width: u16) -> Columns {
@@ -65,7 +64,7 @@ pub fn draw_row(
         let tag = row.glyphs().tag;
         row.put(1, 0, tag, Role::Tag);
     }
-    row.put(2, 0, &format::time_of_day(event.at.wall, model.utc_offset_s), Role::Dim);
+    row.put(2, 0, &model.time_of_day(event.at.wall), Role::Dim);
     let (shape, role) = kind_mark(row.glyphs(), event);
     row.put(2 + TIME, 0, shape, role);
     if columns.kind > 0 {

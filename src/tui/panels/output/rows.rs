@@ -4,7 +4,6 @@ use super::super::scroll_bar;
 use super::words;
 use crate::model::query::Stream;
 use crate::tui::canvas::Canvas;
-use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::output::lines::Line;
 use crate::tui::output::{Room, Whose};
@@ -13,7 +12,7 @@ use crate::tui::theme::Role;
 use crate::tui::zones::Hit;
 
 /// Cells of a time and the blank behind it.
-const TIME_CELLS: u16 = 9;
+const TIME_CELLS: u16 = 10;
 /// Below this width text needs every cell.
 const LEAST_FOR_COLUMNS: u16 = 30;
 
@@ -129,7 +128,7 @@ fn draw_line(model: &Model, row: &mut Canvas<'_>, line: &Line, columns: Columns)
 fn draw_head(model: &Model, row: &mut Canvas<'_>, line: &Line, columns: Columns) {
     if columns.time_cells > 0 {
         // Only the time of day: the run's age stands in the header.
-        let time = line.time.map(|at| format::time_of_day(at, model.utc_offset_s));
+        let time = line.time.map(|at| model.time_of_day(at));
         row.put(1, 0, time.as_deref().unwrap_or("--:--:--"), Role::Dim);
     }
     if let (Some(tag), true) = (&line.tag, columns.tag_cells > 0) {
