@@ -4,12 +4,15 @@ use super::format;
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
 use super::output::Question;
 use super::panels::{self, PANELS};
+use super::proof::Watch;
 use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use crate::control::proto::ToServer;
 use crate::model::query::Query;
-use crate::model::{Command, PauseTarget, PoolIdx, RunState, StopHow, signal_name};
+use crate::model::{
+    Command, PauseTarget, PoolIdx, Rank, Requester, RunState, StopHow, limits, signal_name,
+};
 
 /// Sends a command and says so on the bottom line.
 pub fn send(model: &mut Model, command: Command, what: String, actions: &mut Vec<Action>) {
@@ -173,7 +176,7 @@ fn names(targets: &[Selection]) -> String {
     }
 }
 
-/// Sends one command for each target and says so once.
+/// Sends one command for all targets, which gets one answer, and says so.
 fn send_each(
     model: &mut Model,
     targets: &[Selection],
@@ -182,9 +185,13 @@ fn send_each(
     actions: &mut Vec<Action>,
 ) {
     let what = format!("{verb} {}", names(targets));
-    for (i, target) in targets.iter().enumerate() {
-        let what = if i == 0 { what.clone() } else { String::new() };
-        send(model, command(target), what, actions);
+    for targets in targets.chunks(limits::COMMANDS_AT_ONCE) {
+        let mut commands: Vec<Command> = targets.iter().map(&command).collect();
+        let command = match commands.len() {
+            1 => commands.remove(0),
+            _ => Command::Many { commands },
+        };
+        send(model, command, what.clone(), actions);
     }
     model.tags.clear();
 }
@@ -231,15 +238,50 @@ pub fn retry(model: &mut Model, actions: &mut Vec<Action>) {
     }
 }
 
-/// Takes back the last act that can be taken back.
+/// Moves jobs that wait to the front of their pool's queue, or back to their task's priority.
+pub fn prioritize(model: &mut Model, to: Rank, actions: &mut Vec<Action>) {
+    let verb = if to == Rank::First { "raise" } else { "reset the priority of" };
+    let queued = targets(model, verb, &[Phase::Queued]);
+    if !queued.is_empty() {
+        send_each(model, &queued, verb, |t| Command::Prioritize { job: t.job, to }, actions);
+    }
+}
+
+/// Takes back the last act that can be taken back, whoever asked for it. What this screen has
+/// just asked for comes first: its act must be in a snapshot before anything is taken back.
 pub fn undo(model: &mut Model, actions: &mut Vec<Action>) {
     if !may_act(model) {
         return;
     }
-    match model.undo.pop() {
-        Some((what, command)) => send(model, command, format!("undo: {what}"), actions),
-        None => refuse(model, "nothing to take back: kill, stop and signals cannot be undone"),
+    let waits = model.pending.values().any(|p| matches!(p, Pending::Command { .. }));
+    if waits || model.answered_at.is_some_and(|at| model.snapshot.at.mono < at) {
+        model.undo_wanted = true;
+        say(model, FeedbackKind::Sent, "undo the last act".to_owned());
+        return;
     }
+    take_back(model, actions);
+}
+
+/// Does what [`undo`] put off, when a snapshot tells of the last act.
+pub fn undo_when_known(model: &mut Model, actions: &mut Vec<Action>) {
+    if std::mem::take(&mut model.undo_wanted) {
+        undo(model, actions);
+    }
+}
+
+fn take_back(model: &mut Model, actions: &mut Vec<Action>) {
+    let Some(act) = model.snapshot.acts.iter().find(|act| act.undo.is_some()) else {
+        let why = "nothing to take back: kill, stop and signals cannot be undone";
+        return refuse(model, why);
+    };
+    let by = match act.by {
+        Requester::Screen => String::new(),
+        ref by => format!(" (asked by {})", crate::model::sentence::who(by)),
+    };
+    let back = act.undo.as_deref().unwrap_or_default();
+    let arrow = model.look.glyphs.arrow;
+    let (id, what) = (act.id, format!("undo: {}{by} {arrow} {back}", act.asked));
+    send(model, Command::Undo { act: id }, what, actions);
 }
 
 /// One line of the kill menu.
@@ -301,6 +343,9 @@ pub fn kill(model: &mut Model, menu: &KillMenu, actions: &mut Vec<Action>) {
         (true, signal) => Command::Kill { job: t.job, now: signal == libc::SIGKILL },
         (false, signal) => Command::Signal { job: t.job, signal },
     };
+    if choice.ends {
+        model.watch = Some(Watch::new(&verb, &same, model.now.mono));
+    }
     send_each(model, &same, &verb, command, actions);
 }
 
@@ -354,7 +399,12 @@ pub fn in_words(
         }
         "view" => {
             let view = model.views.iter().position(|v| v.name == words);
-            let panel = view.and_then(|view| model.views[view].rows.concat().first().copied());
+            // The panel that the view is named after matters most in it.
+            let panel = view.and_then(|view| {
+                let panels = model.views[view].rows.concat();
+                let own = panels.iter().find(|panel| PANELS[**panel].name() == words);
+                own.or(panels.first()).copied()
+            });
             let (Some(view), Some(panel)) = (view, panel) else {
                 let names: Vec<_> = model.views.iter().map(|v| v.name.as_str()).collect();
                 return Err(format!("no view `{words}`: there are {}", names.join(", ")));

@@ -24,15 +24,18 @@ pub mod layout;
 pub mod list;
 pub mod model;
 mod mouse;
+pub mod notice;
 pub mod output;
 mod own;
 pub mod panels;
 pub mod popups;
+pub mod proof;
 pub mod sample;
 pub mod sanitize;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+pub mod then;
 pub mod update;
 pub mod zones;
 

@@ -12,7 +12,7 @@ use super::{Ended, mouse, popups};
 use crate::control::client::ClientError;
 use crate::control::proto::{ToClient, ToServer};
 use crate::model::query::Reply;
-use crate::model::{Answer, Command, Now, RunState, StopHow, limits};
+use crate::model::{Answer, Command, Now, Rank, RunState, StopHow, limits};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseEvent};
 use ratatui::layout::Rect;
 use std::time::Duration;
@@ -114,6 +114,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
         PANELS[spot.panel].settle(model, model.rows_of(spot.panel));
         PANELS[spot.panel].ask(model, &mut actions);
     }
+    super::then::ask(model, &mut actions);
     prefetch_last_words(model, &mut actions);
     actions
 }
@@ -138,6 +139,7 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
                 _ => model.frozen = None,
             }
             model.take(*snapshot);
+            acts::undo_when_known(model, actions);
             if model.has_ended() && !had_ended {
                 // How it ended matters now, not what became of the last act.
                 model.feedback = None;
@@ -190,6 +192,7 @@ fn on_answer(model: &mut Model, command: &Command, what: &str, answer: Answer) {
         Answer::Done(text) => (text, FeedbackKind::Done),
         Answer::Refused(why) => (format!("{what}: {why}"), FeedbackKind::Refused),
     };
+    model.answered_at = Some(model.now.mono);
     if let (Command::Scale { pool, .. }, FeedbackKind::Refused) = (command, kind) {
         model.wanted.remove(pool);
     }
@@ -218,6 +221,9 @@ fn let_time_pass(model: &mut Model, actions: &mut Vec<Action>) {
         actions.push(Action::DrawSoon);
     }
     model.wanted.retain(|_, (_, at)| now.since(*at) < WANTED_FOR);
+    if super::proof::tell(model) {
+        actions.push(Action::DrawSoon);
+    }
     model.turn_output(false);
 }
 
@@ -281,6 +287,8 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         Act::KillMenu => acts::open_kill_menu(model),
         Act::Retry => acts::retry(model, actions),
         Act::Cancel => acts::cancel(model, actions),
+        Act::Raise => acts::prioritize(model, Rank::First, actions),
+        Act::ResetPriority => acts::prioritize(model, Rank::OfTask, actions),
         Act::Undo => acts::undo(model, actions),
         Act::Tag => tag(model),
         Act::Untag => model.tags.clear(),
@@ -389,7 +397,7 @@ fn freeze(model: &mut Model) {
 fn move_time(model: &mut Model, by: i64) {
     let graphs = [panels::CORES, panels::QUEUE, model.focus];
     let width = graphs.iter().map(|panel| model.graph_cells(*panel)).max().unwrap_or(0);
-    model.axis.move_cursor(by, model.now.mono, width.max(10));
+    model.axis.move_cursor(by, model.axis_now(), width.max(10));
 }
 
 /// First Ctrl-C asks, the second stops, the third kills; one more leaves a supervisor that
@@ -445,6 +453,10 @@ fn open(model: &mut Model) {
             model.zoom = Some(model.focus);
             if PANELS[model.focus].selection(model).is_some() {
                 model.output.show_whose(Whose::One);
+                if model.focus != panels::OUTPUT {
+                    model.source = model.focus;
+                    model.turn_output(true);
+                }
                 model.focus = panels::OUTPUT;
             }
         }

@@ -3,13 +3,14 @@
 mod alerts;
 mod cores;
 mod details;
+mod events;
 mod jobs;
 pub mod output;
 mod queue;
+mod timeline;
 mod workers;
 
 use super::canvas::{Canvas, Span};
-use super::glyphs::GlyphSet;
 use super::keymap::Act;
 use super::model::{Model, Selection};
 use super::theme::Role;
@@ -17,8 +18,11 @@ use super::update::Action;
 use super::zones::Hit;
 use crate::model::query::Reply;
 
+pub use alerts::{AlertId, alert_mark, alert_word, keep_alert};
 pub use details::{Details, open as open_details};
+pub use events::EventList;
 pub use jobs::Jobs;
+pub use timeline::Gantt;
 pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
@@ -167,6 +171,8 @@ pub const PANELS: &[&dyn Panel] = &[
     &alerts::Alerts,
     &output::OutputPanel,
     &jobs::JobsPanel,
+    &timeline::TimelinePanel,
+    &events::EventsPanel,
     &details::DetailsPanel,
 ];
 
@@ -177,6 +183,8 @@ pub const WORKERS: usize = 2;
 pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
 pub const JOBS: usize = 5;
+pub const TIMELINE: usize = 6;
+pub const EVENTS: usize = 7;
 /// It stands last: one comes to it by `d` more than by its number.
 pub const DETAILS: usize = PANELS.len() - 1;
 
@@ -206,16 +214,12 @@ fn scroll_bar(rows: &mut Canvas<'_>, panel: usize, offset: usize, n: usize) {
     let x = width - 1;
     let cells = (shown * shown / n).clamp(1, shown - 1);
     let top = (offset * (shown - cells)).div_ceil(n - shown).min(shown - cells);
-    let (thumb, track) = match rows.glyphs().set {
-        GlyphSet::Ascii => ("#", "|"),
-        GlyphSet::Block => ("█", "│"),
-        _ => ("┃", "│"),
-    };
+    let [track, thumb] = rows.glyphs().scroll;
     for y in 0..shown {
         let inside = (top..top + cells).contains(&y);
         let (shape, role) = match inside {
-            true => (thumb, Role::BorderFocus),
-            false => (track, Role::Border),
+            true => (thumb, Role::ScrollThumb),
+            false => (track, Role::ScrollTrack),
         };
         rows.put(x, y as u16, shape, role);
     }

@@ -377,7 +377,12 @@ fn acts_mean_the_selected_or_tagged_jobs() {
         ("f:5<Enter>r", vec![]),
         (
             "ffailed<Enter>  r",
-            vec![Command::Retry { job: job(998) }, Command::Retry { job: job(1_201) }],
+            vec![Command::Many {
+                commands: vec![
+                    Command::Retry { job: job(998) },
+                    Command::Retry { job: job(1_201) },
+                ],
+            }],
         ),
         ("ffailed<Enter>  Ur", vec![Command::Retry { job: job(1_310) }]),
     ] {

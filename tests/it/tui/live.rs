@@ -466,3 +466,52 @@ fn a_hundred_thousand_lines_are_followed_held_searched_and_saved() {
     pty.send("q");
     assert_eq!(pty.exit_code(), 0);
 }
+
+/// Presses a key until the screen shows something: what it is about may not be known at once.
+fn press_until(pty: &mut Pty, key: &str, what: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !pty.text().contains(what) {
+        assert!(Instant::now() < end, "{key} never gave {what}:\n{}", pty.text());
+        pty.send(key);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_stop_is_proven_and_acts_can_be_seen_and_taken_back() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 120, 40);
+    pty.wait_for("2 of 2 busy");
+    home.wait_for_file("started", |text| text.lines().count() == 2);
+    // One worker more, and back.
+    pty.send("+");
+    pty.wait_for("3 of 3 busy");
+    pty.send("u");
+    pty.wait_for("leaving");
+    // A stop, until nothing is left of the job.
+    pty.send("K");
+    pty.wait_for("kill hold:1");
+    pty.send("\r");
+    pty.wait_for("hold:1 ended by SIGTERM after");
+    assert!(pty.text().contains("nothing left"), "{}", pty.text());
+    // The timeline has its bar, the events say who stopped it and what was taken back.
+    pty.send(":view timeline\r");
+    pty.wait("the bar of hold:1 with its mark", |text| {
+        text.contains("timeline ─ 3 attempts") && text.contains('■')
+    });
+    pty.send(":view events\r");
+    pty.wait_for("hold:1 killed by the screen");
+    let shown = pty.wait_for("scale pool default to 2, asked by the screen");
+    assert!(shown.contains("scale pool default to 3, asked by the screen"), "{shown}");
+    // What was stopped is queued again, and goes to the front.
+    pty.send("/hold:1 is over\r");
+    pty.wait_for("held");
+    press_until(&mut pty, "r", "hold:1 queued again by the screen");
+    press_until(&mut pty, "]", "hold:1 moved to priority");
+    fs::write(home.path("go"), "").unwrap();
+    pty.wait_for("done: 24 succeeded");
+    let started = home.lines("started");
+    assert_eq!(started.iter().filter(|line| *line == "1").count(), 2, "{started:?}");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 0);
+}

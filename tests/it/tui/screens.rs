@@ -2,7 +2,8 @@
 //!
 //! `GANGER_UPDATE_SCREENS=1 cargo test screens` writes the pictures anew: look at them.
 
-use super::fixtures::{busy, crowded, empty, ended, large, lived, look, send, text};
+use super::fixtures::{alarmed, busy, crowded, empty, ended, large, lived, look, send, text};
+use super::past::{Past, keys};
 use ganger::control::proto::ToClient;
 use ganger::model::query::{OutputPart, Reply, Stream};
 use ganger::model::{AttemptId, Snapshot, Text};
@@ -131,6 +132,54 @@ fn another_moment() {
         press(&mut model, ',');
     }
     check("cursor", &model);
+}
+
+/// A screen that has turned to a view, and whose questions are answered.
+fn in_view(width: u16, height: u16, view: &str, then: &str) -> Model {
+    let mut model = with_output(width, height, busy());
+    keys(&mut model, &Past::busy(), &format!(":view {view}<Enter>{then}"));
+    model
+}
+
+#[test]
+fn a_timeline_at_every_size() {
+    for (width, height) in SIZES {
+        check("timeline", &in_view(width, height, "timeline", ""));
+        check("timeline-cursor", &in_view(width, height, "timeline", ",,,,,,,,,jjj"));
+    }
+    check("timeline-zoomed", &in_view(120, 40, "timeline", "c<<<"));
+    let mut model = in_view(80, 24, "timeline", "");
+    model.look = look(GlyphSet::Ascii);
+    let shown = text(&model);
+    assert!(shown.is_ascii(), "{shown}");
+    check("timeline-ascii", &model);
+}
+
+#[test]
+fn events_at_every_size() {
+    for (width, height) in SIZES {
+        check("events", &in_view(width, height, "events", "<Up><Up>"));
+    }
+    check("events-filtered", &in_view(120, 40, "events", "fby:people<Enter>"));
+}
+
+#[test]
+fn alerts_are_above_failures_and_the_worst_is_on_top() {
+    for (width, height) in SIZES {
+        check("alerts", &with_output(width, height, alarmed()));
+    }
+    let mut model = with_output(120, 40, alarmed());
+    press(&mut model, '4');
+    check("alerts-focus", &model);
+}
+
+#[test]
+fn a_spike_in_the_overview_says_who_ran_then() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut model = with_output(width, height, busy());
+        keys(&mut model, &Past::busy(), ",,,,,,,,,,,,,,,,,,,,,,,,,,");
+        check("then", &model);
+    }
 }
 
 fn press(model: &mut Model, key: char) {

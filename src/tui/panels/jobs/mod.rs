@@ -6,7 +6,7 @@ mod find;
 mod held;
 mod tasks;
 
-use super::workers::{mark, tag_mark};
+use super::workers::mark;
 use super::{Panel, put_label, scroll_bar};
 use crate::model::filter::{Filter, FilterError, Names};
 use crate::model::query::{JobList, JobRow, JobSort, Reply};
@@ -534,8 +534,8 @@ fn draw_row(
     (number_cells, job_cells): (u16, u16),
 ) {
     if model.tags.contains_key(&job.job) {
-        let mark = tag_mark(row.glyphs().set);
-        row.put(1, 0, mark, Role::Key);
+        let mark = row.glyphs().tag;
+        row.put(1, 0, mark, Role::Tag);
     }
     row.put_right(number_cells - 1, 0, &format!(":{}", job.job.0), Role::Dim);
     let label = model.job_label(job.task.0, job.index, &job.inputs);

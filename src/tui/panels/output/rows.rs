@@ -128,9 +128,8 @@ fn draw_line(model: &Model, row: &mut Canvas<'_>, line: &Line, columns: Columns)
 fn draw_head(model: &Model, row: &mut Canvas<'_>, line: &Line, columns: Columns) {
     if columns.time_cells > 0 {
         // Only the time of day: the run's age stands in the header.
-        let time = line.time.map(|at| at.rfc3339());
-        let time = time.as_deref().and_then(|t| t.get(11..19)).unwrap_or("--:--:--");
-        row.put(1, 0, time, Role::Dim);
+        let time = line.time.map(|at| model.time_of_day(at));
+        row.put(1, 0, time.as_deref().unwrap_or("--:--:--"), Role::Dim);
     }
     if let (Some(tag), true) = (&line.tag, columns.tag_cells > 0) {
         let style = model.look.theme.task(task_of(model, tag));
