@@ -488,14 +488,14 @@ impl Model {
         (now.since(work.since).as_micros() as u64).saturating_sub(work.paused_us) / 1000
     }
 
-    /// Returns the moment at the right edge of all graphs: they stand still with the run.
-    pub fn axis_now(&self) -> Mono {
-        self.ended_at.unwrap_or(self.now.mono)
-    }
-
     /// Returns a moment's time of day: `14:02:11`, and its day instead when that is not today.
     pub fn time_of_day(&self, at: Wall) -> String {
         format::time_of_day(at, self.now.wall, &self.time_zone)
+    }
+
+    /// Returns the moment at the right edge of all graphs: they stand still with the run.
+    pub fn axis_now(&self) -> Mono {
+        self.ended_at.unwrap_or(self.now.mono)
     }
 
     pub fn has_ended(&self) -> bool {

@@ -413,7 +413,10 @@ fn wrapped(text: &str, room: usize, role: Role) -> Vec<Line> {
                 if c == ' ' {
                     continue;
                 }
-                lines.push(std::mem::take(&mut line));
+                // A letter wider than a line has one of its own.
+                if used > 0 {
+                    lines.push(std::mem::take(&mut line));
+                }
                 used = 0;
             }
             line.push(c);

@@ -534,8 +534,8 @@ fn draw_row(
     (number_cells, job_cells): (u16, u16),
 ) {
     if model.tags.contains_key(&job.job) {
-        let tag = row.glyphs().tag;
-        row.put(1, 0, tag, Role::Tag);
+        let mark = row.glyphs().tag;
+        row.put(1, 0, mark, Role::Tag);
     }
     row.put_right(number_cells - 1, 0, &format!(":{}", job.job.0), Role::Dim);
     let label = model.job_label(job.task.0, job.index, &job.inputs);
