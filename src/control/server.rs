@@ -135,7 +135,12 @@ async fn connection(
         (None, Ok(Ok(None)) | Err(_)) => return,
     };
     let (lines, waiting) = mpsc::channel(WAITING_LINES);
-    let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
+    let hello = match &role {
+        Role::Client(_) => ToClient::Welcome { protocol: PROTOCOL, run: info.run.clone() },
+        Role::Owner | Role::Guest { .. } => {
+            ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) }
+        }
+    };
     if lines.try_send(encode(&hello)).is_err() {
         return;
     }
@@ -231,7 +236,7 @@ impl Clients {
 
     /// Returns the role of a client.
     pub fn role(&self, id: ClientId) -> Option<Role> {
-        self.clients.get(&id).map(|c| c.role)
+        self.clients.get(&id).map(|c| c.role.clone())
     }
 
     /// Sets what a client wants pushed. Returns whether it wants events and did not before.

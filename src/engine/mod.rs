@@ -51,6 +51,7 @@ pub use acts::inverse;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
+use crate::model::locks::{ClientNo, Given, LockChange, Refusal};
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
     TaskIdx,
@@ -84,6 +85,9 @@ pub enum Input {
     Asked(Asked),
     Exec(ExecReport),
     Finding(Finding),
+    /// Something happened to the primitives that jobs share: a request, the end of a connection,
+    /// the end of a process that asked for something. The last two variants are the engine's own.
+    Locks(LockChange),
     /// A deadline may have passed.
     Tick,
 }
@@ -105,6 +109,9 @@ pub enum Effect {
     Thaw { attempt: AttemptId },
     /// Read the inputs of a task; answered by `JobsAdded` or `InputsFailed`.
     Expand { task: TaskIdx },
+    /// Answer a request about a primitive. Each gets exactly one answer, unless its connection
+    /// has ended.
+    Tell { client: ClientNo, id: u64, result: Result<Given, Refusal> },
 }
 
 /// What came of one input.
@@ -167,7 +174,7 @@ impl Engine {
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
-            Input::Tick => {}
+            Input::Locks(_) | Input::Tick => {}
         }
         self.pass_deadlines();
         self.do_chores();

@@ -150,7 +150,13 @@ impl State {
             Event::Paused { target, by, .. } => self.paused(*target, by),
             Event::Resumed { target, .. } => self.resumed(*target),
             Event::Prioritized { job, to, .. } => self.prioritized(*job, *to),
-            Event::Signalled { .. } => {}
+            Event::Signalled { .. }
+            | Event::LocksAwaited { .. }
+            | Event::LocksFree { .. }
+            | Event::Shared { .. }
+            | Event::LockNoticed { .. }
+            | Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. } => {}
             Event::RunStopping { how, by, why } => {
                 if *by != Requester::Rule {
                     self.run.stopped_by = Some(by.clone());

@@ -120,5 +120,28 @@ pub const LINE_BYTES: usize = 16 << 10;
 pub const SEARCH_HITS: u32 = 1000;
 /// Bytes that are searched for one answer: about a tenth of a second of work.
 pub const SEARCH_BYTES: u64 = 64 << 20;
+/// Bytes of the name of a shared primitive: a path and a line of code fit.
+pub const NAME_BYTES: usize = 200;
+/// Primitives of one run: a few hundred bytes each.
+pub const PRIMITIVES: usize = 100_000;
+/// Requests that may wait at a time: a thousand processes with as many threads do not reach it.
+pub const WAITS: usize = 100_000;
+/// Bytes of one item of a queue, of one value or key: base64 of it still fits a frame.
+pub const ITEM_BYTES: usize = 2 << 20;
+/// Bytes that items, values and tables of one run may take together: they are kept in memory.
+pub const SHARED_BYTES: usize = 1 << 30;
+/// Names or items in one request.
+pub const NAMES_AT_ONCE: usize = 1000;
+/// Primitives in a snapshot: more do not fit any screen.
+pub const SNAPSHOT_LOCKS: usize = 64;
+/// Holders, and waiters, that are shown of one primitive.
+pub const VIEW_PARTIES: usize = 32;
+/// How often one that waits for several locks may be overtaken before it gets what is free
+/// reserved.
+pub const OVERTAKEN: u32 = 32;
+/// How long such a reservation lasts. It ends by itself, so that it cannot block for ever.
+pub const RESERVATION: Duration = Duration::from_millis(500);
+/// Pairs of locks whose order is remembered to tell when it is reversed.
+pub const LOCK_ORDERS: usize = 10_000;
 /// Searches that wait for their turn: one for most front ends.
 pub const SEARCHES: usize = 16;

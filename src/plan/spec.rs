@@ -2,7 +2,7 @@
 
 use super::inputs::{Foreach, InputSet};
 use super::keys::BUILT_IN;
-use super::rules::TaskRules;
+use super::rules::{SharedRules, TaskRules};
 use super::template::{Template, unknown_name_hint};
 use crate::model::exec::{Limits, TtySize};
 use crate::plan::rules::FailFast;
@@ -34,6 +34,7 @@ pub struct Plan {
     /// Pool 0 is `default`.
     pub pools: Vec<PoolSpec>,
     pub fail_fast: Option<FailFast>,
+    pub shared: SharedRules,
     /// In file order.
     pub tasks: Vec<TaskSpec>,
     /// `vars`, with `--set` applied, in file order.

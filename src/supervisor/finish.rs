@@ -70,6 +70,7 @@ impl Supervisor {
             unread_tasks: unread
                 .map(|(task, error)| UnreadTask { task: task_name(*task), error: error.clone() })
                 .collect(),
+            deadlocks: Vec::new(),
         }
     }
 

@@ -31,6 +31,7 @@ use crate::engine::{Effect, Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::limits::SHORTAGE_INTERVAL;
+use crate::model::locks::{Failure, Refusal};
 use crate::model::query::Query;
 use crate::model::sentence;
 use crate::model::{
@@ -528,7 +529,8 @@ impl Supervisor {
         self.history.note_asked(by, text, command.about(), now);
     }
 
-    fn perform(&mut self, step: Step, now: Now) {
+    fn perform(&mut self, mut step: Step, now: Now) {
+        step.events.retain(|event| !event.is_record_only());
         for event in &step.events {
             self.ledger.note(event);
             self.note_end(event);
@@ -686,6 +688,11 @@ impl Supervisor {
                 self.screen_signalled(signal);
             }
             ToServer::Signalled { .. } => {}
+            ToServer::Ask { id, .. } => {
+                let text = "this run has no shared primitives";
+                let refusal = Refusal::new(Failure::Invalid, text);
+                self.clients.send(client, &ToClient::got(id, Err(refusal)));
+            }
         }
     }
 }

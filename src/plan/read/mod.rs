@@ -6,6 +6,7 @@
 
 mod needs;
 mod program;
+mod shared;
 mod sources;
 mod task;
 mod texts;
@@ -164,6 +165,7 @@ impl<'a> Reader<'a> {
         let read = self.read_tasks(root);
         let tasks = self.link_needs(read);
         let tasks = self.select(tasks);
+        let shared = self.read_shared(root);
         let text = |key: &str| root.get(key).and_then(|n| n.text());
         let plan = Plan {
             name: text("name").map_or_else(|| self.default_name(), |n| n.trim().to_owned()),
@@ -171,6 +173,7 @@ impl<'a> Reader<'a> {
             workdir: self.workdir.clone(),
             pools: std::mem::take(&mut self.pools),
             fail_fast: text("fail_fast").and_then(|t| fail_fast(t).ok()),
+            shared,
             tasks,
             vars: self.vars.clone(),
         };
