@@ -51,8 +51,16 @@ pub const COMMANDS_AT_ONCE: usize = 10_000;
 pub const FRAME_BYTES: usize = 4 << 20;
 /// Bytes of output in one answer: base64 of it still fits a frame.
 pub const OUTPUT_PART_BYTES: u32 = 1 << 20;
-/// Clients of one run at a time: each costs a task and buffers.
+/// Front ends of one run at a time: each costs snapshots, a task and buffers.
 pub const CLIENTS: usize = 64;
+/// Processes that share primitives at a time, by connections: each costs two descriptors and a
+/// few KiB. The limit of open files (`ulimit -n`) may be reached before.
+pub const SHARERS: usize = 10_000;
+/// Requests of one connection that may be without an answer: one for each thread of a large
+/// process.
+pub const ASKS_IN_FLIGHT: usize = 4096;
+/// Bytes of what a client calls itself: a command line on one line of a screen.
+pub const LABEL_BYTES: usize = 200;
 /// Snapshots per second at the most: the eye does not follow more.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks of the probe; `limits` by look needs at least five a second.

@@ -3,7 +3,6 @@
 use super::launch::{Place, threads_of};
 use super::{Message, Supervisor, prepare};
 use crate::clock;
-use crate::control::proto::ToClient;
 use crate::engine::{Effect, Input};
 use crate::exec::Backend;
 use crate::model::{AttemptId, Command, Event, ExecReport, Slot, TaskIdx};
@@ -29,9 +28,7 @@ impl Supervisor {
                 self.backend.thaw(attempt);
             }
             Effect::Expand { task } => self.read_inputs(vec![task]),
-            Effect::Tell { client, id, result } => {
-                self.clients.send(client, &ToClient::got(id, result));
-            }
+            Effect::Tell { client, id, result } => self.tell_shared(client, id, result),
         }
     }
 
