@@ -100,6 +100,7 @@ impl LockTable {
                 self.give_back(name, owner, 1, false);
             }
         }
+        self.serve_all(names, false);
         Ok(Given::Nothing {})
     }
 
@@ -144,12 +145,12 @@ impl LockTable {
         if is_free {
             self.queue_again(name, owner);
         }
-        self.serve(name, false);
     }
 
     /// Gives back a lock for good, however often it was taken.
     pub(super) fn give_back_for(&mut self, name: &Name, owner: Owner) {
         self.give_back(name, owner, u32::MAX, false);
+        self.serve(name, false);
     }
 
     /// Somebody else gave back what this owner was about to take again: it queues like others.
@@ -165,8 +166,9 @@ impl LockTable {
         }
     }
 
-    /// Gives back everything of an owner.
-    pub(super) fn give_back_all(&mut self, owner: Owner, died: bool) {
+    /// Gives back everything of an owner and returns what that was; whoever waits for it is to be
+    /// served.
+    pub(super) fn give_back_all(&mut self, owner: Owner, died: bool) -> Vec<Name> {
         let names: Vec<Name> = self.holding.get(&owner).into_iter().flatten().cloned().collect();
         let is_lock = |name: &&Name| {
             self.things.get(*name).is_some_and(|t| matches!(t.kind, Kind::Lock { .. }))
@@ -179,10 +181,11 @@ impl LockTable {
         if let (true, Some(party)) = (died, party) {
             self.notice(LockNotice::OwnerDied { names: locks, party });
         }
-        for name in names {
-            self.give_back(&name, owner, u32::MAX, died);
-            self.hand_out_again(&name, owner);
+        for name in &names {
+            self.give_back(name, owner, u32::MAX, died);
+            self.hand_out_again(name, owner);
         }
+        names
     }
 
     // ---- semaphores
@@ -255,40 +258,72 @@ impl LockTable {
 
     // ---- serving
 
-    pub(super) fn serve_family(&mut self, name: &Name, settling: bool) {
+    /// Grants what can be granted of locks and semaphores, in the order of coming over all of
+    /// these names. One pass is enough: what is granted frees nothing.
+    pub(super) fn serve_family(&mut self, names: &[Name], settling: bool) {
+        let mut open: Vec<(Name, WaitNo)> = names.iter().map(|name| (name.clone(), 0)).collect();
         let mut passed: Vec<WaitNo> = Vec::new();
-        let mut from = 0;
-        while let Some(no) =
-            self.things.get(name).and_then(|thing| thing.queue.range(from..).next().copied())
-        {
-            from = no + 1;
+        while let Some(no) = self.next_of(&open) {
+            for (_, from) in &mut open {
+                *from = (*from).max(no + 1);
+            }
             let Some(wait) = self.waits.get(&no) else { continue };
-            if wait.want.names().iter().all(|n| self.is_ready(n, no, wait, settling)) {
+            let wanted = wait.want.names();
+            if wanted.iter().all(|n| self.is_ready(n, no, wait, settling)) {
+                let (wanted, owner) = (wanted.to_vec(), wait.party.owner());
                 self.grant_locks(no);
-                for no in &passed {
-                    self.overtake(*no);
-                }
+                self.grant_again(owner, settling);
+                self.overtake(&passed, &wanted);
                 continue;
             }
-            if !settling && self.is_owed_to_job(name, no) {
-                self.owed.insert(name.clone());
-                return;
+            if !settling {
+                let owed = wanted.iter().filter(|name| self.is_owed_to_job(name, no));
+                let owed: Vec<Name> = owed.cloned().collect();
+                self.owed.extend(owed);
             }
-            // One that waits for something else besides lets others pass, unless it was passed
-            // too often.
-            let lets_pass = wait.want.is_many() && wait.reserved.is_none();
-            if !lets_pass || !self.could_have(name, wait) {
-                return;
+            // One that waits for several lets others pass, unless it was passed too often.
+            if wait.want.is_many() && wait.reserved.is_none() {
+                passed.push(no);
+            } else if let Some(wait) = self.waits.get(&no) {
+                let wanted = wait.want.names();
+                open.retain(|(name, _)| !wanted.contains(name));
             }
-            passed.push(no);
         }
     }
 
-    fn overtake(&mut self, no: WaitNo) {
-        let Some(wait) = self.waits.get_mut(&no) else { return };
-        wait.overtaken += 1;
-        if wait.overtaken >= OVERTAKEN {
-            self.reserve(no);
+    /// What an owner has just got it may take again, in requests of its own that were waiting.
+    fn grant_again(&mut self, owner: Owner, settling: bool) {
+        let again = |table: &LockTable| {
+            table.waiting.get(&owner)?.iter().copied().find(|no| {
+                let Some(wait) = table.waits.get(no) else { return false };
+                let mut things = wait.want.names().iter().filter_map(|n| table.things.get(n));
+                things.any(|thing| is_again(thing, wait))
+                    && wait.want.names().iter().all(|n| table.is_ready(n, *no, wait, settling))
+            })
+        };
+        while let Some(no) = again(self) {
+            self.grant_locks(no);
+        }
+    }
+
+    /// The oldest wait of these names from a number on.
+    fn next_of(&self, open: &[(Name, WaitNo)]) -> Option<WaitNo> {
+        let next = |(name, from): &(Name, WaitNo)| {
+            self.things.get(name)?.queue.range(from..).next().copied()
+        };
+        open.iter().filter_map(next).min()
+    }
+
+    /// Counts for those who were passed by one that got some of what they wait for.
+    fn overtake(&mut self, passed: &[WaitNo], got: &[Name]) {
+        for no in passed {
+            let Some(wait) = self.waits.get_mut(no) else { continue };
+            if wait.want.names().iter().any(|name| got.contains(name)) {
+                wait.overtaken += 1;
+                if wait.overtaken >= OVERTAKEN {
+                    self.reserve(*no);
+                }
+            }
         }
     }
 
@@ -303,7 +338,7 @@ impl LockTable {
     }
 
     /// Whether it is this wait's turn to have a thing.
-    fn is_ready(&self, name: &Name, no: WaitNo, wait: &Wait, settling: bool) -> bool {
+    pub(super) fn is_ready(&self, name: &Name, no: WaitNo, wait: &Wait, settling: bool) -> bool {
         let Some(thing) = self.things.get(name) else { return false };
         if is_again(thing, wait) {
             return true;

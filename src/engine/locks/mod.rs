@@ -483,15 +483,23 @@ impl LockTable {
             // All of it is its own already.
             return self.grant_locks(no);
         }
-        for name in names {
-            self.serve(&name, settling);
-        }
+        self.serve_all(&names, settling);
     }
 
     /// Gives whoever waits for this what can be given.
     fn serve(&mut self, name: &Name, settling: bool) {
+        self.serve_all(std::slice::from_ref(name), settling);
+    }
+
+    fn serve_all(&mut self, names: &[Name], settling: bool) {
+        self.serve_family(names, settling);
+        for name in names {
+            self.serve_other(name);
+        }
+    }
+
+    fn serve_other(&mut self, name: &Name) {
         match self.things.get(name).map(|thing| &thing.kind) {
-            Some(Kind::Lock { .. } | Kind::Semaphore { .. }) => self.serve_family(name, settling),
             Some(Kind::Event { set: true }) => {
                 self.grant_all(name, |_| true);
             }
@@ -570,12 +578,6 @@ impl LockTable {
         }
     }
 
-    fn serve_all(&mut self, names: &[Name], settling: bool) {
-        for name in names {
-            self.serve(name, settling);
-        }
-    }
-
     /// Why a wait got nothing, in one sentence.
     fn why_not(&self, wait: &Wait, failure: Failure) -> String {
         let names = wait.want.names().iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
@@ -616,16 +618,25 @@ impl LockTable {
     fn left(&mut self, client: ClientNo) {
         let all = self.requests.range((client, 0)..=(client, u64::MAX));
         let all: Vec<WaitNo> = all.map(|(_, no)| *no).collect();
+        let mut wants = Vec::new();
         for no in all {
-            self.drop_wait(no);
+            // Nobody is there to be answered.
+            if let Some(wait) = self.remove(no) {
+                self.forget_unstored(&wait.want);
+                wants.push(wait.want);
+            }
         }
+        self.after_losses(&wants, Vec::new());
     }
 
-    /// Ends a wait that nobody needs an answer to.
-    fn drop_wait(&mut self, no: WaitNo) {
-        if let Some(wait) = self.remove(no) {
-            self.forget_unstored(&wait.want);
-            self.make_up_for(&wait.want);
+    /// After several waits have gone at once, and these names were given back: first all that is
+    /// free goes to those who came first, then what was lost with the waits is made up for.
+    fn after_losses(&mut self, wants: &[Want], given_back: Vec<Name>) {
+        let mut names: BTreeSet<Name> = given_back.into_iter().collect();
+        names.extend(wants.iter().flat_map(|want| want.names().iter().cloned()));
+        self.serve_all(&names.into_iter().collect::<Vec<_>>(), false);
+        for want in wants {
+            self.make_up_for(want);
         }
     }
 
@@ -650,12 +661,18 @@ impl LockTable {
         // First the waits: nothing that is given back may go to the dead.
         let waits: Vec<WaitNo> =
             owners.iter().filter_map(|o| self.waiting.get(o)).flatten().copied().collect();
+        let mut wants = Vec::new();
         for no in waits {
-            self.refuse(no, Failure::Gone);
+            let Some(wait) = self.waits.get(&no) else { continue };
+            let mut refusal = Refusal::new(Failure::Gone, self.why_not(wait, Failure::Gone));
+            if let Want::Put { stored, .. } = &wait.want {
+                refusal.stored = *stored;
+            }
+            wants.push(wait.want.clone());
+            self.finish(no, Err(refusal));
         }
-        for owner in owners {
-            self.give_back_all(owner, true);
-        }
+        let given_back = owners.into_iter().flat_map(|o| self.give_back_all(o, true)).collect();
+        self.after_losses(&wants, given_back);
     }
 
     /// An attempt has ended: it gives back what its task says it takes, and items that it has not
@@ -666,7 +683,8 @@ impl LockTable {
         if well {
             self.done_by(owner);
         }
-        self.give_back_all(owner, false);
+        let given_back = self.give_back_all(owner, false);
+        self.serve_all(&given_back, false);
         std::mem::take(&mut self.told)
     }
 
@@ -708,9 +726,8 @@ impl LockTable {
     }
 
     fn settle(&mut self) {
-        for name in std::mem::take(&mut self.owed) {
-            self.serve(&name, true);
-        }
+        let owed: Vec<Name> = std::mem::take(&mut self.owed).into_iter().collect();
+        self.serve_all(&owed, true);
     }
 
     /// Waits that have begun since the last call and are still going on.

@@ -17,6 +17,8 @@ pub(super) struct Queue {
     pub max: Option<u32>,
     pub order: QueueOrder,
     pub closed: bool,
+    /// Nobody has said yet how large it is: it is there because somebody looked for it.
+    is_blank: bool,
     items: BTreeMap<Key, Item>,
     /// Handed out to somebody who has to say that it is dealt with, by ticket.
     kept: BTreeMap<u64, Kept>,
@@ -49,6 +51,7 @@ impl Queue {
             max,
             order,
             closed: false,
+            is_blank: false,
             items: BTreeMap::new(),
             kept: BTreeMap::new(),
             unfinished: 0,
@@ -99,8 +102,10 @@ impl Queue {
 }
 
 impl LockTable {
-    fn queue(&mut self, name: &Name, max: Option<u32>, order: QueueOrder) -> Result<&mut Queue> {
-        let thing = self.thing(name, || Kind::Queue(Queue::new(max, order)))?;
+    /// The queue of a name, as it is.
+    fn queue(&mut self, name: &Name) -> Result<&mut Queue> {
+        let blank = || Queue { is_blank: true, ..Queue::new(None, QueueOrder::Fifo) };
+        let thing = self.thing(name, || Kind::Queue(blank()))?;
         let word = thing.word();
         match &mut thing.kind {
             Kind::Queue(queue) => Ok(queue),
@@ -111,6 +116,18 @@ impl LockTable {
         }
     }
 
+    /// The queue of a name, made like this unless it was made before.
+    fn made(&mut self, name: &Name, max: Option<u32>, order: QueueOrder) -> Result<&mut Queue> {
+        let queue = self.queue(name)?;
+        if queue.is_blank {
+            queue.is_blank = false;
+            // One that holds nothing would hold up everybody.
+            queue.max = max.filter(|max| *max > 0);
+            queue.order = order;
+        }
+        Ok(queue)
+    }
+
     pub(super) fn queue_op(
         &mut self,
         op: &Op,
@@ -118,15 +135,14 @@ impl LockTable {
     ) -> Result<Option<Given>> {
         match op {
             Op::QueueCreate { name, max, order } => {
-                // One that holds nothing would hold up everybody.
-                self.queue(name, max.filter(|max| *max > 0), *order)?;
+                self.made(name, *max, *order)?;
                 Ok(Some(Given::Nothing {}))
             }
             Op::QueuePut { name, items, max, priority, timeout_ms } => {
                 self.queue_put(request(*timeout_ms), name, items, *max, *priority)
             }
             Op::QueueGet { name, n, keep, timeout_ms } => {
-                let queue = self.queue(name, None, QueueOrder::Fifo)?;
+                let queue = self.queue(name)?;
                 if queue.is_over() {
                     let text = format!("`{name}` is closed and empty");
                     return Err(Refusal::new(Failure::Closed, text));
@@ -136,17 +152,17 @@ impl LockTable {
             }
             Op::QueueDone { name, tickets, n } => self.queue_done(name, tickets, *n).map(Some),
             Op::QueueLen { name } => {
-                let queue = self.queue(name, None, QueueOrder::Fifo)?;
+                let queue = self.queue(name)?;
                 let (len, max, closed) = (queue.len(), queue.max, queue.closed);
                 Ok(Some(Given::Len { len, max, closed }))
             }
             Op::QueueClose { name } => {
-                self.queue(name, None, QueueOrder::Fifo)?.closed = true;
+                self.queue(name)?.closed = true;
                 self.serve(name, false);
                 Ok(Some(Given::Nothing {}))
             }
             Op::QueueJoin { name, timeout_ms } => {
-                self.queue(name, None, QueueOrder::Fifo)?;
+                self.queue(name)?;
                 self.enlist(request(*timeout_ms), Want::Join { name: name.clone() })
             }
             _ => Ok(None),
@@ -161,7 +177,7 @@ impl LockTable {
         max: Option<u32>,
         priority: i64,
     ) -> Result<Option<Given>> {
-        if self.queue(name, max.filter(|max| *max > 0), QueueOrder::Fifo)?.closed {
+        if self.made(name, max, QueueOrder::Fifo)?.closed {
             return Err(Refusal::new(Failure::Closed, format!("`{name}` is closed")));
         }
         if items.len() > NAMES_AT_ONCE {
@@ -181,7 +197,7 @@ impl LockTable {
     }
 
     fn queue_done(&mut self, name: &Name, tickets: &[u64], n: u32) -> Result<Given> {
-        let queue = self.queue(name, None, QueueOrder::Fifo)?;
+        let queue = self.queue(name)?;
         if let Some(ticket) = tickets.iter().find(|ticket| !queue.kept.contains_key(ticket)) {
             let text = format!("nobody keeps item {ticket} of `{name}`");
             return Err(Refusal::new(Failure::Gone, text));
