@@ -406,6 +406,10 @@ impl LockTable {
         }
         thing.holds.push(Hold { party: party.clone(), since: now, count, shared });
         self.holding.entry(owner).or_default().insert(name.clone());
+        // What one process of a job gets, another of the job may wait beside.
+        if let Some(waits) = party.attempt.and_then(|attempt| self.of_attempt.get(&attempt)) {
+            self.begun.extend(waits);
+        }
         match &mut thing.kind {
             Kind::Lock { orphaned, .. } => {
                 if let Some(warn) = self.rules.hold_warn {

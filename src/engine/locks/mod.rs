@@ -25,7 +25,7 @@ mod view;
 #[cfg(test)]
 mod tests;
 
-pub use graph::{Found, Graph, JobInfo};
+pub use graph::{Circle, Link, sentence};
 
 use crate::model::limits::{PRIMITIVES, RESERVATION, WAITS};
 use crate::model::locks::{
@@ -61,6 +61,8 @@ pub struct LockTable {
     waits: BTreeMap<WaitNo, Wait>,
     requests: BTreeMap<(ClientNo, u64), WaitNo>,
     waiting: BTreeMap<Owner, BTreeSet<WaitNo>>,
+    /// Waits of the processes of an attempt.
+    of_attempt: BTreeMap<AttemptId, BTreeSet<WaitNo>>,
     holding: BTreeMap<Owner, BTreeSet<Name>>,
     /// Tasks whose next job waits for what it takes.
     tasks: BTreeMap<TaskIdx, TaskWait>,
@@ -260,6 +262,7 @@ impl LockTable {
             waits: BTreeMap::new(),
             requests: BTreeMap::new(),
             waiting: BTreeMap::new(),
+            of_attempt: BTreeMap::new(),
             holding: BTreeMap::new(),
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
@@ -442,6 +445,9 @@ impl LockTable {
         self.next += 1;
         self.requests.insert((wait.client, wait.id), no);
         self.waiting.entry(wait.party.owner()).or_default().insert(no);
+        if let Some(attempt) = wait.party.attempt {
+            self.of_attempt.entry(attempt).or_default().insert(no);
+        }
         for name in wait.want.names() {
             // What its owner may take again whoever else waits, it does not queue for.
             if let Some(thing) = self.things.get_mut(name)
@@ -463,6 +469,14 @@ impl LockTable {
             all.remove(&no);
             if all.is_empty() {
                 self.waiting.remove(&owner);
+            }
+        }
+        if let Some(attempt) = wait.party.attempt
+            && let Some(all) = self.of_attempt.get_mut(&attempt)
+        {
+            all.remove(&no);
+            if all.is_empty() {
+                self.of_attempt.remove(&attempt);
             }
         }
         for name in wait.want.names() {

@@ -338,8 +338,7 @@ impl Oracle {
             }
             (Op::SemaphoreAcquire { n, tied, .. }, _) => {
                 let older = self.waits[..i].iter();
-                let behind =
-                    older.clone().any(|o| matches!(o.op, Op::SemaphoreAcquire { .. }));
+                let behind = older.clone().any(|o| matches!(o.op, Op::SemaphoreAcquire { .. }));
                 let free = self.free.get_or_insert(2);
                 if behind || *free < *n {
                     return false;
@@ -425,9 +424,8 @@ impl Oracle {
         let holds = self.locks.get(name).unwrap_or(&none);
         let mine = holds.iter().find(|h| h.pid == pid);
         // Asking for `shared` is asking for a lock that many share, never for a recursive one.
-        let again = mine.is_some_and(|m| {
-            (kind == LockKind::Rlock && !shared) || (shared && m.shared)
-        });
+        let again =
+            mine.is_some_and(|m| (kind == LockKind::Rlock && !shared) || (shared && m.shared));
         if again && !back {
             return true;
         }
