@@ -28,6 +28,9 @@ pub struct ClientRole {
     pub job: Option<u32>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
+    /// It takes things for a command that it runs, and gives them back when that has ended.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub command: bool,
     /// What people are to call it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<String>,
@@ -212,7 +215,8 @@ mod tests {
     #[test]
     fn roles_are_read_in_both_spellings() {
         let hello = |role: &str| ask(&format!(r#"{{"type":"hello","protocol":2,"role":{role}}}"#));
-        let said = ClientRole { job: Some(17), attempt: Some(1), label: Some("index.py".into()) };
+        let said = ClientRole { job: Some(17), attempt: Some(1), ..ClientRole::default() };
+        let said = ClientRole { label: Some("index.py".into()), ..said };
         for (text, role) in [
             (r#""client""#, Role::Client(ClientRole::default())),
             (r#"{"client":{}}"#, Role::Client(ClientRole::default())),

@@ -37,6 +37,7 @@ mod acts;
 mod attempt;
 mod command;
 mod deadlines;
+pub mod locks;
 mod needs;
 mod retry;
 mod schedule;

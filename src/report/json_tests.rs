@@ -138,6 +138,7 @@ fn deadlock() -> Deadlock {
         closed_by: 1,
         behind: 0,
         until: None,
+        waits: Vec::new(),
         text: "a:2 holds db and wants index, held by a:3, which wants db".into(),
     }
 }

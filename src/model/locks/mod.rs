@@ -41,6 +41,9 @@ pub struct Party {
     /// The attempt that the process belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub attempt: Option<AttemptId>,
+    /// It keeps what it takes until the command that it runs has ended, as `ganger lock` does.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub command: bool,
     /// What a person would call it: a script, a line of code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub label: Option<Arc<str>>,

@@ -149,6 +149,9 @@ pub struct Deadlock {
     pub behind: u32,
     /// When the first of its waits ends by the run's `wait_timeout`.
     pub until: Option<Mono>,
+    /// The engine's numbers of the waits that it is made of.
+    #[serde(default)]
+    pub waits: Vec<u64>,
     /// In one sentence.
     pub text: String,
 }
