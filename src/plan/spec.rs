@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Variables of the environment that ganger sets for jobs: `env` cannot, and those of an outer
 /// run are not passed on. `GANGER_VAR_x` is one too, for each variable `x`.
-pub const MARKS: [&str; 8] = [
+pub const MARKS: [&str; 10] = [
     "GANGER_RUN",
     "GANGER_JOB",
     "GANGER_TASK",
@@ -18,6 +18,8 @@ pub const MARKS: [&str; 8] = [
     "GANGER_SLOT",
     "GANGER_SOCKET",
     "GANGER_SEED",
+    "GANGER_BIN",
+    "GANGER_LOCKS",
     OUTER_JOBS,
 ];
 

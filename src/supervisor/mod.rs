@@ -282,7 +282,7 @@ fn start(
     let supervisor = Supervisor {
         engine: Engine::new(prepared.schedule.clone(), SEED),
         inputs: vec![None; prepared.plan.tasks.len()],
-        launcher: Launcher::new(Arc::clone(&prepared), mark, &setup.folder.socket),
+        launcher: Launcher::new(Arc::clone(&prepared), mark, &setup.folder),
         outputs: backend.outputs(),
         backend,
         watch,
