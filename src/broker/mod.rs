@@ -29,6 +29,8 @@ pub struct Ended(pub ProcRef);
 pub struct Claim {
     pub attempt: Option<AttemptId>,
     pub label: Option<Arc<str>>,
+    /// It keeps what it takes for a command that it runs.
+    pub command: bool,
 }
 
 impl Claim {
@@ -36,7 +38,7 @@ impl Claim {
     pub fn new(job: Option<u32>, attempt: Option<u32>, label: Option<&str>) -> Claim {
         let attempt = job.map(|job| AttemptId { job: JobNo(job), n: attempt.unwrap_or_default() });
         let label = label.map(|label| Arc::from(&label[..label.floor_char_boundary(LABEL_BYTES)]));
-        Claim { attempt, label }
+        Claim { attempt, label, command: false }
     }
 
     /// A claim that holds, or a label that says what was claimed.
@@ -44,7 +46,7 @@ impl Claim {
         match self.attempt {
             Some(attempt) if !is_running(attempt) => {
                 let label = self.label.clone().unwrap_or_else(|| attempt.to_string().into());
-                Claim { attempt: None, label: Some(label) }
+                Claim { attempt: None, label: Some(label), command: self.command }
             }
             _ => self.clone(),
         }
@@ -125,10 +127,11 @@ impl<M: From<Ended> + Send + 'static> Broker<M> {
             known.asker = asker;
             known.in_flight += usize::from(proc.is_ok());
         }
-        let Claim { attempt, label } = claim;
-        // Another process is not this job's, and not called like this one.
-        let (attempt, label) = if owner.is_some() { (attempt, None) } else { (attempt, label) };
-        Ok(Party { proc: Some(proc?), thread, attempt, label })
+        let Claim { attempt, label, command } = claim;
+        // Another process is not called like this one, and runs no command for it.
+        let own = owner.is_none();
+        let label = label.filter(|_| own);
+        Ok(Party { proc: Some(proc?), thread, attempt, label, command: command && own })
     }
 
     /// A request has been answered.

@@ -6,7 +6,7 @@
 //! process, or was made up, is worth nothing, so nobody gets in who is not let in.
 
 use super::failure::Failure;
-use super::shared::{Shared, command_line, names, of_wrapper};
+use super::shared::{Shared, names, of_wrapper};
 use super::shared_args::{LockArgs, LockVerb, SemArgs};
 use super::{exit, wrapped};
 use crate::broker::proc_of;
@@ -47,7 +47,7 @@ fn owner(pid: Option<i32>) -> i32 {
 }
 
 fn held(args: &LockArgs) -> Result<i32, Failure> {
-    let mut run = Shared::connect(args.on.run.as_deref(), &command_line(&args.cmd))?;
+    let mut run = Shared::for_command(args.on.run.as_deref(), &args.cmd)?;
     let mut names = names(&args.names);
     let outer = std::env::var(MARK).unwrap_or_default();
     leave_out_held(&mut run, &mut names, &outer, args.shared)?;
@@ -140,7 +140,7 @@ pub fn semaphore(args: &SemArgs) -> Result<i32, Failure> {
 }
 
 fn with_permits(args: &SemArgs) -> Result<i32, Failure> {
-    let mut run = Shared::connect(args.on.run.as_deref(), &command_line(&args.cmd))?;
+    let mut run = Shared::for_command(args.on.run.as_deref(), &args.cmd)?;
     let (name, n) = (Name::from(args.name.as_str()), args.permits);
     run.ask(Op::SemaphoreAcquire {
         name: name.clone(),

@@ -1,7 +1,7 @@
 //! `ganger queue`: items from arguments and lines into a queue, and out of it.
 
 use super::failure::Failure;
-use super::shared::{Shared, command_line, of_wrapper, refused, text};
+use super::shared::{Shared, of_wrapper, refused, text};
 use super::shared_args::{EachArgs, GetArgs, PutArgs, QueueArgs, QueueVerb, SharedRun};
 use super::{exit, print, wrapped};
 use crate::model::Text;
@@ -171,7 +171,7 @@ fn get(args: &GetArgs) -> Result<i32, Failure> {
 /// however; one whose command was not started, or that was being worked on when this process is
 /// ended, is handed out again.
 fn each(args: &EachArgs) -> Result<i32, Failure> {
-    let mut run = Shared::connect(args.on.run.as_deref(), &command_line(&args.cmd))?;
+    let mut run = Shared::for_command(args.on.run.as_deref(), &args.cmd)?;
     let name = named(&args.name);
     let mut worst = exit::OK;
     loop {

@@ -28,6 +28,20 @@ impl Shared {
     /// # Errors
     /// When there is no such run, or it does not answer.
     pub fn connect(run: Option<&str>, label: &str) -> Result<Shared, Failure> {
+        Shared::connect_as(run, ClientRole { label: Some(label.to_owned()), ..Default::default() })
+    }
+
+    /// Connects for a command: what is taken is kept until it has ended.
+    ///
+    /// # Errors
+    /// As [`Shared::connect`].
+    pub fn for_command(run: Option<&str>, cmd: &[OsString]) -> Result<Shared, Failure> {
+        let words: Vec<_> = cmd.iter().map(|word| word.to_string_lossy()).collect();
+        let label = Some(harmless::harmless_line(words.join(" ").as_bytes(), LABEL_CHARS));
+        Shared::connect_as(run, ClientRole { label, command: true, ..Default::default() })
+    }
+
+    fn connect_as(run: Option<&str>, role: ClientRole) -> Result<Shared, Failure> {
         let own = std::env::var_os("GANGER_SOCKET").filter(|path| !path.is_empty());
         let (socket, in_job) = match (run, own) {
             (None, Some(own)) => (PathBuf::from(own), true),
@@ -37,7 +51,7 @@ impl Shared {
         let role = ClientRole {
             job: in_job.then(|| number("GANGER_JOB")).flatten(),
             attempt: in_job.then(|| number("GANGER_ATTEMPT")).flatten(),
-            label: Some(harmless::harmless_line(label.as_bytes(), LABEL_CHARS)),
+            ..role
         };
         let in_job = role.job.is_some();
         let sharer = Sharer::connect(&socket, role).map_err(|e| lost(&e))?;
@@ -160,12 +174,6 @@ pub fn printed(datum: &Datum) -> Vec<u8> {
         Datum::Number(n) => n.to_string().into_bytes(),
         Datum::Text(text) => text.0.clone(),
     }
-}
-
-/// A command on one line.
-pub fn command_line(cmd: &[OsString]) -> String {
-    let words: Vec<_> = cmd.iter().map(|word| word.to_string_lossy()).collect();
-    words.join(" ")
 }
 
 #[cfg(test)]

@@ -27,7 +27,10 @@ impl Supervisor {
     /// Takes in who is at the other end of a connection.
     pub(super) fn meet(&mut self, client: ClientId, role: &Role, peer: Peer) {
         let claim = match role {
-            Role::Client(said) => Claim::new(said.job, said.attempt, said.label.as_deref()),
+            Role::Client(said) => Claim {
+                command: said.command,
+                ..Claim::new(said.job, said.attempt, said.label.as_deref())
+            },
             Role::Owner | Role::Guest { .. } => Claim::default(),
         };
         self.broker.join(client, peer.pid, peer.pidfd, claim);
