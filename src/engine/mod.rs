@@ -41,6 +41,7 @@ pub mod locks;
 mod needs;
 mod retry;
 mod schedule;
+mod shared;
 pub mod state;
 mod stop;
 mod why;
@@ -52,7 +53,7 @@ pub use acts::inverse;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
-use crate::model::locks::{ClientNo, Given, LockChange, Refusal};
+use crate::model::locks::{ClientNo, Failure, Given, LockChange, Refusal};
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
     TaskIdx,
@@ -175,11 +176,15 @@ impl Engine {
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
-            Input::Locks(_) | Input::Tick => {}
+            Input::Locks(change) => self.take_lock_change(change),
+            Input::Tick => {}
         }
         self.pass_deadlines();
         self.do_chores();
+        self.free_tasks();
         self.start_ready();
+        self.settle_locks();
+        self.check_deadlocks();
         self.end_run();
         std::mem::take(&mut self.out)
     }
@@ -190,7 +195,7 @@ impl Engine {
             return None;
         }
         let backoff = self.state.next_backoff().map(|(at, _)| at);
-        [self.deadlines.next(), backoff].into_iter().flatten().min()
+        [self.deadlines.next(), backoff, self.state.locks().deadline()].into_iter().flatten().min()
     }
 
     /// What is so in the run.
@@ -203,6 +208,7 @@ impl Engine {
         self.note_deadlines(&event);
         self.note_chores(&event);
         self.out.events.push(event);
+        self.tell();
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -216,6 +222,11 @@ impl Engine {
     }
 
     fn refuse_after_the_end(&self, input: &Input) -> Step {
+        if let Input::Locks(LockChange::Asked { client, id, .. }) = input {
+            let refusal = Refusal::new(Failure::Gone, "the run has ended");
+            let (client, id, result) = (*client, *id, Err(refusal));
+            return Step { effects: vec![Effect::Tell { client, id, result }], ..Step::default() };
+        }
         let refusal = || Answer::Refused("the run has ended".to_owned());
         Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }
     }

@@ -199,7 +199,11 @@ impl Publisher {
             alerts: self.alerts.views(),
             acts: self.acts.views(),
             last_stops: self.stops.views(),
-            shared: SharedView::default(),
+            shared: SharedView {
+                locks: state.locks().top(now.mono),
+                total: u32::try_from(state.locks().len()).unwrap_or(u32::MAX),
+                deadlocks: state.deadlocks().to_vec(),
+            },
         }
     }
 

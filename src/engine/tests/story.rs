@@ -14,7 +14,8 @@ use crate::model::{
     signal_name, signal_number,
 };
 use crate::plan::{
-    FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Schedule, TaskRules,
+    Declared, FailFast, Need, NeedWhen, OnDeadlock, OnFailure, PoolRules, QuietAction, QuietRule,
+    Schedule, TaskRules,
 };
 use std::time::Duration;
 
@@ -90,6 +91,17 @@ impl Story {
                     });
                 }
                 ["started", "by", "hand"] => auto_start = false,
+                ["semaphore", name, max] => {
+                    let max = max.parse().unwrap();
+                    schedule.shared.declared.push((name.into(), Declared::Semaphore { max }));
+                }
+                ["on_deadlock", what] => {
+                    schedule.shared.on_deadlock = match what {
+                        "stop_youngest" => OnDeadlock::StopYoungest,
+                        "stop" => OnDeadlock::Stop,
+                        _ => OnDeadlock::Report,
+                    };
+                }
                 ["with", "slots"] => with_slots = true,
                 _ => {
                     let (name, options) = line.split_once(':').unwrap();
@@ -482,6 +494,17 @@ fn task_rules(schedule: &Schedule, name: &str, options: &str) -> (TaskRules, u32
                 rules.quiet = Some(QuietRule { after: Duration::from_secs(1), action });
             }
             "late" => rules.expand_when_ready = true,
+            "locks" => {
+                let lock = |text: &str| match text.strip_suffix(":shared") {
+                    Some(name) => (name.into(), true),
+                    None => (text.into(), false),
+                };
+                rules.takes.locks = value.split('+').map(lock).collect();
+            }
+            "uses" => {
+                let (name, n) = value.split_once(':').unwrap();
+                rules.takes.uses = vec![(name.into(), n.parse().unwrap())];
+            }
             _ => panic!("`{option}` is no option"),
         }
     }

@@ -164,8 +164,9 @@ impl<'a> Reader<'a> {
         self.read_pools(root);
         let read = self.read_tasks(root);
         let tasks = self.link_needs(read);
+        let mut shared = self.read_shared(root);
+        self.check_takes(&tasks, &mut shared);
         let tasks = self.select(tasks);
-        let shared = self.read_shared(root);
         let text = |key: &str| root.get(key).and_then(|n| n.text());
         let plan = Plan {
             name: text("name").map_or_else(|| self.default_name(), |n| n.trim().to_owned()),

@@ -1,6 +1,7 @@
 //! What jobs share: declarations at the top of the file, and what tasks take.
 
 use super::Reader;
+use super::needs::ReadTask;
 use crate::model::locks::{Datum, LockKind, Name, QueueOrder};
 use crate::plan::rules::{Declared, OnDeadlock, SharedRules, Takes};
 use crate::plan::yaml::{Entry, Node};
@@ -40,6 +41,41 @@ impl Reader<'_> {
         }
     }
 
+    /// A task that takes what it can never have would wait for ever. Locks that only tasks name
+    /// are there from the start too, so that nobody makes something else of the name.
+    pub(super) fn check_takes(&mut self, tasks: &[ReadTask], shared: &mut SharedRules) {
+        let mut declared: HashMap<Name, Declared> = shared.declared.iter().cloned().collect();
+        for (name, is_shared) in tasks.iter().flat_map(|task| &task.spec.rules.takes.locks) {
+            if !declared.contains_key(name) {
+                let kind = if *is_shared { LockKind::Rwlock } else { LockKind::Lock };
+                declared.insert(name.clone(), Declared::Lock(kind));
+                shared.declared.push((name.clone(), Declared::Lock(kind)));
+            }
+        }
+        for ReadTask { spec, at, .. } in tasks {
+            let (task, takes) = (&spec.rules.name, &spec.rules.takes);
+            for (name, _) in &takes.locks {
+                if let Some(what) = declared.get(name).filter(|w| !matches!(w, Declared::Lock(_))) {
+                    let message = format!("`{task}` takes `{name}` as a lock: {}", kind(what));
+                    let hint = "Permits of semaphores stand in `uses`.";
+                    self.problems.error(at, message, Some(hint.to_owned()));
+                }
+            }
+            for (name, n) in &takes.uses {
+                let message = match declared.get(name) {
+                    None => format!("`{task}` uses `{name}`, which nobody has declared"),
+                    Some(Declared::Semaphore { max }) if n <= max => continue,
+                    Some(Declared::Semaphore { max }) => {
+                        format!("`{task}` uses {n} permits of `{name}`, which has {max}")
+                    }
+                    Some(what) => format!("`{task}` uses `{name}`: {}", kind(what)),
+                };
+                let hint = "It could never start: make it `semaphores: {name: N}` with enough.";
+                self.problems.error(at, message, Some(hint.to_owned()));
+            }
+        }
+    }
+
     fn each_name_once(&mut self, written: Vec<Written>) -> Vec<(Name, Declared)> {
         let mut first: HashMap<Name, usize> = HashMap::new();
         let mut declared = Vec::new();
@@ -55,6 +91,18 @@ impl Reader<'_> {
             declared.push((name, what));
         }
         declared
+    }
+}
+
+/// What a declaration is, in words.
+fn kind(declared: &Declared) -> &'static str {
+    match declared {
+        Declared::Lock(_) => "it is a lock",
+        Declared::Semaphore { .. } => "it is a semaphore",
+        Declared::Event => "it is an event",
+        Declared::Barrier { .. } => "it is a barrier",
+        Declared::Queue { .. } => "it is a queue",
+        Declared::Value(_) => "it is a value",
     }
 }
 
