@@ -17,7 +17,7 @@ use std::time::Duration;
 /// A run with one pool and these tasks.
 fn engine(workers: u32, tasks: Vec<TaskRules>) -> Engine {
     let pool = PoolRules { name: "default".to_owned(), min: 1, max: workers, start: workers };
-    Engine::new(Schedule { pools: vec![pool], tasks, fail_fast: None }, 1)
+    Engine::new(Schedule { pools: vec![pool], tasks, fail_fast: None, ..Schedule::default() }, 1)
 }
 
 fn task(name: &str) -> TaskRules {

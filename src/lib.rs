@@ -2,6 +2,8 @@
 //!
 //! The modules in reading order; what each is for stands at its own top.
 
+// Who asks for the primitives that jobs share, and whether they still live.
+pub mod broker;
 // The command line: one file per verb, one table of exit codes.
 pub mod cli;
 // The only file that reads a clock.

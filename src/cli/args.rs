@@ -1,5 +1,9 @@
 //! What may stand on the command line. `docs/cli.md` describes the same; a test compares them.
 
+use super::shared_args::{
+    BarrierArgs, DeadlocksArgs, EventArgs, KvArgs, LockArgs, LocksArgs, QueueArgs, SemArgs,
+    ValueArgs,
+};
 use crate::model::query::JobSort;
 use crate::model::{JobRef, signal_number};
 use crate::report::OutputMode;
@@ -61,6 +65,24 @@ pub enum Verb {
     Themes(ThemesArgs),
     /// Print what has happened in a run, and who asked for it
     Events(EventsArgs),
+    /// Run a command while it holds locks that the jobs of a run share
+    Lock(LockArgs),
+    /// Run a command with a permit of a semaphore
+    Sem(SemArgs),
+    /// Set, clear or wait for an event
+    Event(EventArgs),
+    /// Wait until so many have come
+    Barrier(BarrierArgs),
+    /// Put items into a queue, get them, run a command for each
+    Queue(QueueArgs),
+    /// Read or change a value
+    Value(ValueArgs),
+    /// Read or change a table of keys and values
+    Kv(KvArgs),
+    /// Show who holds and who waits for what jobs share
+    Locks(LocksArgs),
+    /// Show circles of waits; exit code 1 if there is one
+    Deadlocks(DeadlocksArgs),
     /// Print a completion script for a shell
     Completions {
         /// bash, elvish, fish, powershell or zsh

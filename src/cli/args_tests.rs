@@ -61,6 +61,18 @@ fn what_cannot_be_meant_is_refused() {
         "jobs --sort size",
         "jobs --limit -1",
         "job",
+        "lock",
+        "lock db",
+        "lock -- true",
+        "lock db --try --timeout 1s -- true",
+        "lock hold",
+        "sem api --max 0 -- true",
+        "event wait",
+        "queue put q --raw x",
+        "queue get q -n 0",
+        "queue each q",
+        "value cas n old",
+        "value cas n old new --absent",
         "nonsense",
     ] {
         assert!(parse(line).is_err(), "`ganger {line}` was taken");
@@ -105,12 +117,43 @@ fn everything_of_the_reference_is_taken() {
         "run f --theme nord --glyphs block",
         "themes",
         "themes nord",
+        "lock db -- psql -f x.sql",
+        "lock a b --shared --timeout 10s -r brave -- cmd --try",
+        "lock db --try -- true",
+        "lock hold db --pid 7 --timeout 1s",
+        "lock release a b --anyone",
+        "lock db hold -- true",
+        "sem api --max 3 -n 2 --try -- curl x",
+        "event set e",
+        "event wait e --timeout 1s -r brave",
+        "barrier wait b --parties 3 --try",
+        "barrier reset b",
+        "queue put q a b --max 3 --priority -1 --timeout 1s",
+        "queue put q -0",
+        "queue put q --raw",
+        "queue get q -n 3 -0 --tickets",
+        "queue get q --raw --for-good",
+        "queue done q 1 2",
+        "queue done q -n 2",
+        "queue each q -- convert {} {}.png",
+        "queue len q -r brave",
+        "value add n -5",
+        "value set n -5",
+        "value cas n old new",
+        "value cas n --absent new",
+        "kv add t k 3",
+        "kv list t --json",
+        "locks brave --json",
+        "deadlocks",
         "completions bash",
         "man",
     ] {
         assert!(parse(line).is_ok(), "`ganger {line}`: {:?}", parse(line));
     }
 }
+
+/// What stands once for all of these: `--run`, `--timeout`, `--try`.
+const SHARING: [&str; 7] = ["lock", "sem", "event", "barrier", "queue", "value", "kv"];
 
 #[test]
 fn the_docs_mention_every_verb_and_every_flag() {
@@ -129,6 +172,9 @@ fn the_docs_mention_every_verb_and_every_flag() {
                 "SIZE" => "N|+N|-N".to_owned(),
                 "TASKS" => "TASK".to_owned(),
                 "JOBS" => "JOB".to_owned(),
+                "NAMES" => "NAME".to_owned(),
+                // For all of the verbs about what jobs share.
+                "--run" | "--timeout" | "--try" if SHARING.contains(&name) => continue,
                 _ => shown,
             };
             assert!(section.contains(&shown), "docs/cli.md: `{name}` does not mention {shown}");

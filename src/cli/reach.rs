@@ -36,6 +36,19 @@ pub fn find(name: Option<&str>) -> Result<KnownRun, Failure> {
 /// # Errors
 /// When the run has ended or its supervisor is dead.
 pub fn connect(known: KnownRun) -> Result<Reached, Failure> {
+    is_live(&known)?;
+    let id = &known.id;
+    match Asker::connect(&known.socket) {
+        Ok((asker, info)) => Ok(Reached { known, info, asker }),
+        Err(e) => Err(unreachable(id, &e)),
+    }
+}
+
+/// Sees to it that a run can be asked.
+///
+/// # Errors
+/// When it has ended, its supervisor is dead or it is another host's.
+pub fn is_live(known: &KnownRun) -> Result<(), Failure> {
     let id = &known.id;
     if known.is_lost() {
         return Err(Failure::usage(
@@ -52,10 +65,7 @@ pub fn connect(known: KnownRun) -> Result<Reached, Failure> {
             format!("`ganger status {id}` says how; `ganger logs JOB -r {id}` shows output."),
         ));
     }
-    match Asker::connect(&known.socket) {
-        Ok((asker, info)) => Ok(Reached { known, info, asker }),
-        Err(e) => Err(unreachable(id, &e)),
-    }
+    Ok(())
 }
 
 /// What it means when a live supervisor does not talk.

@@ -1,7 +1,8 @@
 //! The client half: blocking, for front ends with threads of their own.
 
-use super::proto::{PROTOCOL, Role, ToClient, ToServer};
+use super::proto::{Got, PROTOCOL, Role, ToClient, ToServer};
 use crate::model::limits::FRAME_BYTES;
+use crate::model::locks::Op;
 use crate::model::query::{Query, Reply};
 use crate::model::{Answer, Command, RunInfo};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -21,6 +22,8 @@ pub enum ClientError {
     Broken(std::io::Error),
     #[error("the supervisor ended without a word")]
     Gone,
+    #[error("the run has ended")]
+    Over,
     #[error("the supervisor sent something that is no message: {0}")]
     Garbage(String),
 }
@@ -144,6 +147,23 @@ impl Asker {
                 ToClient::Reply { id: of, reply } if of == id => return Ok(*reply),
                 ToClient::Error { error } => return Err(ClientError::Refused(error)),
                 ToClient::Bye { .. } => return Err(ClientError::Gone),
+                _ => {}
+            }
+        }
+    }
+
+    /// Asks something of shared primitives and waits for what it got.
+    ///
+    /// # Errors
+    /// When the connection ends before the answer.
+    pub fn ask(&mut self, op: Op) -> Result<Got, ClientError> {
+        let id = self.id();
+        self.sender.send(&ToServer::Ask { id, thread: None, owner: None, op })?;
+        loop {
+            match self.receiver.receive()? {
+                ToClient::Got { id: of, body, .. } if of == id => return Ok(body),
+                ToClient::Error { error } => return Err(ClientError::Refused(error)),
+                ToClient::Bye { .. } => return Err(ClientError::Over),
                 _ => {}
             }
         }

@@ -220,6 +220,7 @@ mod tests {
             exit_code: 1,
             totals: Totals { jobs: 3, succeeded: 1, timed_out: 1, skipped: 1, ..Totals::default() },
             unread_tasks: vec![UnreadTask { task: "late".into(), error: "no such file".into() }],
+            deadlocks: Vec::new(),
         }
     }
 
@@ -262,7 +263,7 @@ mod tests {
         r#""wall_s":2.5,"outcome":"failed","exit_code":1,"totals":{"jobs":3,"succeeded":1,"#,
         r#""up_to_date":0,"failed":0,"signaled":0,"timed_out":1,"out_of_memory":0,"#,
         r#""spawn_failed":0,"cancelled":0,"skipped":1,"lost":0,"retries":0},"#,
-        r#""unread_tasks":[{"task":"late","error":"no such file"}],"jobs":["#,
+        r#""unread_tasks":[{"task":"late","error":"no such file"}],"deadlocks":[],"jobs":["#,
         "\n",
         r#"{"job":1,"task":"resize","index":1,"inputs":{"f":{"base64":"Yf8="},"n":"64"},"#,
         r#""command":"x","outcome":"succeeded","exit_code":0,"signal":null,"attempts":2,"#,

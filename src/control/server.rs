@@ -1,13 +1,16 @@
 //! The server half: takes connections, checks who they are, moves messages. Decides nothing.
 
+use super::outbox::{Outbox, outbox};
+use super::peer::Peer;
 use super::proto::{PROTOCOL, Role, ToClient, ToServer};
-use crate::model::limits::{CLIENTS, FRAME_BYTES};
+use crate::model::limits::{ASKS_IN_FLIGHT, CLIENTS, FRAME_BYTES, SHARERS};
 use crate::model::{Event, RunInfo, Snapshot, Text};
 use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -19,6 +22,11 @@ use tokio::task::JoinSet;
 /// Lines that may wait for one client. A client that falls further behind misses snapshots,
 /// and is dropped when it would miss anything else.
 const WAITING_LINES: usize = 1024;
+/// The same for one that shares primitives: what it may ask in flight, and what was asked before
+/// it stopped reading.
+const WAITING_ANSWERS: usize = 4 * ASKS_IN_FLIGHT;
+/// When no descriptor is left for a connection, how long until the next try.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// A client that has not said hello by then is dropped.
 const HELLO_PATIENCE: Duration = Duration::from_secs(5);
 /// How long the last messages may take to leave.
@@ -30,7 +38,7 @@ pub type ClientId = u64;
 /// What the server half tells the supervisor.
 #[derive(Debug)]
 pub enum FromClient {
-    Joined { client: ClientId, role: Role, lines: mpsc::Sender<Arc<[u8]>> },
+    Joined { client: ClientId, role: Role, peer: Peer, lines: Outbox },
     Said { client: ClientId, message: ToServer },
     Left { client: ClientId },
 }
@@ -40,7 +48,7 @@ pub type Inputs = Vec<(String, Text)>;
 
 /// Where a client's messages go.
 enum Sink {
-    Socket(mpsc::Sender<Arc<[u8]>>),
+    Socket(Outbox),
     /// A front end in this very process.
     Memory(std_mpsc::Sender<ToClient>),
 }
@@ -82,9 +90,44 @@ pub fn listen(path: &Path) -> io::Result<Listening> {
     Ok(Listening { listener, path: path.to_owned() })
 }
 
+/// Connections of each kind that are open.
+#[derive(Default)]
+struct Open {
+    front_ends: AtomicUsize,
+    sharers: AtomicUsize,
+}
+
+/// A connection that counts as one of its kind while it lives.
+struct Counted<'a>(&'a AtomicUsize);
+
+impl Drop for Counted<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+impl Open {
+    /// Counts one more, unless there are too many of its kind.
+    fn enter(&self, role: &Role) -> Result<Counted<'_>, String> {
+        let (open, most, kind) = match role {
+            Role::Client(_) => (&self.sharers, SHARERS, "clients"),
+            Role::Owner | Role::Guest { .. } => (&self.front_ends, CLIENTS, "front ends"),
+        };
+        if open.fetch_add(1, Relaxed) >= most {
+            open.fetch_sub(1, Relaxed);
+            return Err(format!("{most} {kind} are connected already"));
+        }
+        Ok(Counted(open))
+    }
+}
+
 /// Takes connections until dropped. Everything they say goes to `to`.
-pub async fn serve(listening: &Listening, info: Arc<RunInfo>, to: mpsc::Sender<FromClient>) {
+pub async fn serve<M>(listening: &Listening, info: Arc<RunInfo>, to: mpsc::Sender<M>)
+where
+    M: From<FromClient> + Send + 'static,
+{
     let own_uid = rustix::process::getuid().as_raw();
+    let open = Arc::new(Open::default());
     let mut connections: JoinSet<()> = JoinSet::new();
     let mut next_id = IN_PROCESS;
     loop {
@@ -92,58 +135,66 @@ pub async fn serve(listening: &Listening, info: Arc<RunInfo>, to: mpsc::Sender<F
             accepted = listening.listener.accept() => {
                 let Ok((stream, _)) = accepted else {
                     // Out of descriptors, most likely. Give others the time to close some.
-                    tokio::task::yield_now().await;
+                    let ended = connections.join_next();
+                    let _none_in_time = tokio::time::timeout(ACCEPT_PAUSE, ended).await;
                     continue;
                 };
-                let uid = stream.peer_cred().map(|c| c.uid()).ok();
-                let refusal = if uid != Some(own_uid) {
-                    Some("this run belongs to another user".to_owned())
-                } else if connections.len() >= CLIENTS {
-                    Some(format!("{CLIENTS} front ends are connected already"))
-                } else {
-                    None
-                };
                 next_id += 1;
-                connections.spawn(connection(stream, next_id, refusal, info.clone(), to.clone()));
+                let (info, open, to) = (Arc::clone(&info), Arc::clone(&open), to.clone());
+                connections.spawn(async move {
+                    match Peer::of(&stream).filter(|peer| peer.uid == own_uid) {
+                        Some(peer) => connection(stream, next_id, peer, &info, &open, to).await,
+                        None => turn_away(stream).await,
+                    }
+                });
             }
             Some(_ended) = connections.join_next(), if !connections.is_empty() => {}
         }
     }
 }
 
+async fn turn_away(stream: UnixStream) {
+    let (_read, mut write) = stream.into_split();
+    refuse(&mut write, "this run belongs to another user".to_owned()).await;
+}
+
 /// One connection, from hello to its end.
-async fn connection(
+async fn connection<M: From<FromClient>>(
     stream: UnixStream,
     client: ClientId,
-    refusal: Option<String>,
-    info: Arc<RunInfo>,
-    to: mpsc::Sender<FromClient>,
+    peer: Peer,
+    info: &RunInfo,
+    open: &Open,
+    to: mpsc::Sender<M>,
 ) {
     let (read, mut write) = stream.into_split();
     let mut reader = BufReader::new(read);
     let mut line = Vec::new();
-    let hello = tokio::time::timeout(HELLO_PATIENCE, next_message(&mut reader, &mut line)).await;
-    let role = match (refusal, hello) {
-        (Some(why), _) => return refuse(&mut write, why).await,
-        (None, Ok(Ok(Some(ToServer::Hello { protocol: PROTOCOL, role })))) => role,
-        (None, Ok(Ok(Some(ToServer::Hello { protocol, .. })))) => {
-            let why = format!("the supervisor speaks protocol {PROTOCOL}, not {protocol}");
-            return refuse(&mut write, why).await;
-        }
-        (None, Ok(Ok(Some(_)))) => return refuse(&mut write, "say hello first".to_owned()).await,
-        (None, Ok(Err(why))) => return refuse(&mut write, why).await,
-        (None, Ok(Ok(None)) | Err(_)) => return,
+    let role = match hello(&mut reader, &mut line).await {
+        Ok(Some(role)) => role,
+        Ok(None) => return,
+        Err(why) => return refuse(&mut write, why).await,
     };
-    let (lines, waiting) = mpsc::channel(WAITING_LINES);
-    let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
-    if lines.try_send(encode(&hello)).is_err() {
+    let _counted = match open.enter(&role) {
+        Ok(counted) => counted,
+        Err(why) => return refuse(&mut write, why).await,
+    };
+    let is_sharer = matches!(role, Role::Client(_));
+    let (lines, postman) = outbox(if is_sharer { WAITING_ANSWERS } else { WAITING_LINES });
+    let hello = if is_sharer {
+        ToClient::Welcome { protocol: PROTOCOL, run: info.run.clone() }
+    } else {
+        ToClient::Hello { protocol: PROTOCOL, info: Box::new(info.clone()) }
+    };
+    if !lines.try_send(encode(&hello)) {
         return;
     }
-    let writer = tokio::spawn(write_lines(write, waiting));
+    let writer = tokio::spawn(postman.deliver(write));
     let mut fate = Ok(());
-    if to.send(FromClient::Joined { client, role, lines: lines.clone() }).await.is_ok() {
-        fate = read_messages(&mut reader, &mut line, client, &to).await;
-        let _supervisor_may_be_gone = to.send(FromClient::Left { client }).await;
+    let joined = FromClient::Joined { client, role, peer, lines: lines.clone() };
+    if to.send(joined.into()).await.is_ok() {
+        fate = read_messages(&mut reader, &mut line, client, &lines, &to).await;
+        let _supervisor_may_be_gone = to.send(FromClient::Left { client }.into()).await;
     }
     if let Err(why) = fate {
         let _full_or_gone = lines.try_send(encode(&ToClient::Error { error: why }));
@@ -152,14 +203,37 @@ async fn connection(
     let _writer_ends_by_itself = writer.await;
 }
 
-async fn read_messages(
+/// Waits for the first message. `Ok(None)` at the end of the connection, `Err` with words for
+/// the client.
+async fn hello(
+    reader: &mut BufReader<OwnedReadHalf>,
+    line: &mut Vec<u8>,
+) -> Result<Option<Role>, String> {
+    match tokio::time::timeout(HELLO_PATIENCE, next_message(reader, line)).await {
+        Ok(Ok(Some(ToServer::Hello { protocol: PROTOCOL, role }))) => Ok(Some(role)),
+        Ok(Ok(Some(ToServer::Hello { protocol, .. }))) => {
+            Err(format!("the supervisor speaks protocol {PROTOCOL}, not {protocol}"))
+        }
+        Ok(Ok(Some(_))) => Err("say hello first".to_owned()),
+        Ok(Ok(None)) => Ok(None),
+        Ok(Err(why)) => Err(why),
+        Err(_) => Err(format!("no hello within {} seconds", HELLO_PATIENCE.as_secs())),
+    }
+}
+
+async fn read_messages<M: From<FromClient>>(
     reader: &mut BufReader<OwnedReadHalf>,
     line: &mut Vec<u8>,
     client: ClientId,
-    to: &mpsc::Sender<FromClient>,
+    lines: &Outbox,
+    to: &mpsc::Sender<M>,
 ) -> Result<(), String> {
-    while let Some(message) = next_message(reader, line).await? {
-        if to.send(FromClient::Said { client, message }).await.is_err() {
+    // Who does not read its answers is not asked for more questions: that bounds what waits.
+    while let Some(message) = {
+        lines.caught_up().await;
+        next_message(reader, line).await?
+    } {
+        if to.send(FromClient::Said { client, message }.into()).await.is_err() {
             break;
         }
     }
@@ -188,15 +262,6 @@ async fn refuse(write: &mut OwnedWriteHalf, error: String) {
     let _client_may_be_gone = write.write_all(&encode(&ToClient::Error { error })).await;
 }
 
-async fn write_lines(mut write: OwnedWriteHalf, mut waiting: mpsc::Receiver<Arc<[u8]>>) {
-    while let Some(line) = waiting.recv().await {
-        if write.write_all(&line).await.is_err() {
-            return;
-        }
-    }
-    let _client_may_be_gone = write.shutdown().await;
-}
-
 /// One message as one line.
 fn encode(message: &ToClient) -> Arc<[u8]> {
     // Serialising these types cannot fail: no map with other keys than strings, no own errors.
@@ -219,7 +284,7 @@ impl Clients {
     }
 
     /// Adds a client that joined over the socket.
-    pub fn join(&mut self, id: ClientId, role: Role, lines: mpsc::Sender<Arc<[u8]>>) {
+    pub fn join(&mut self, id: ClientId, role: Role, lines: Outbox) {
         let client = Client { role, snapshots: false, events: false, sink: Sink::Socket(lines) };
         self.clients.insert(id, client);
     }
@@ -231,7 +296,7 @@ impl Clients {
 
     /// Returns the role of a client.
     pub fn role(&self, id: ClientId) -> Option<Role> {
-        self.clients.get(&id).map(|c| c.role)
+        self.clients.get(&id).map(|c| c.role.clone())
     }
 
     /// Sets what a client wants pushed. Returns whether it wants events and did not before.
@@ -261,7 +326,7 @@ impl Clients {
                 Sink::Memory(sink) => drop(sink.send(message.clone())),
                 Sink::Socket(lines) => {
                     let line = line.get_or_insert_with(|| encode(&message));
-                    drop(lines.try_send(line.clone()));
+                    let _missed = !lines.try_send(line.clone());
                 }
             }
         }
@@ -308,10 +373,7 @@ impl Clients {
         let mut closing = JoinSet::new();
         for (_, client) in self.clients.drain() {
             if let Sink::Socket(lines) = client.sink {
-                closing.spawn(async move {
-                    // All lines are taken by the writer when the queue is whole again.
-                    let _all = lines.reserve_many(WAITING_LINES).await.map(drop);
-                });
+                closing.spawn(async move { lines.emptied().await });
             }
         }
         let all = async { while closing.join_next().await.is_some() {} };
@@ -328,7 +390,7 @@ impl Clients {
                 Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
                 Sink::Socket(lines) => {
                     let line = line.get_or_insert_with(|| encode(message));
-                    lines.try_send(line.clone()).is_ok()
+                    lines.try_send(line.clone())
                 }
             }
         });
@@ -345,7 +407,7 @@ impl Sink {
     fn send(&self, message: &ToClient) -> bool {
         match self {
             Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
-            Sink::Socket(lines) => lines.try_send(encode(message)).is_ok(),
+            Sink::Socket(lines) => lines.try_send(encode(message)),
         }
     }
 }

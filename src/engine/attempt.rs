@@ -159,7 +159,13 @@ impl Engine {
         if oom_killed == Some(true) && !by_us && !asked_for {
             return Outcome::OutOfMemory;
         }
-        stopped.unwrap_or_else(|| exit_outcome(self.state.rules(attempt.task), exit))
+        match stopped.unwrap_or_else(|| exit_outcome(self.state.rules(attempt.task), exit)) {
+            // It was told to go before it was done, however politely it went.
+            Outcome::Succeeded if reason == Some(StopReason::Deadlock) => {
+                Outcome::Failed { code: 0 }
+            }
+            outcome => outcome,
+        }
     }
 
     fn end_attempt(&mut self, id: AttemptId, end: End) {
@@ -244,7 +250,7 @@ impl Engine {
 /// What the reason for stopping makes of an attempt; `None`: it ended as its leader did.
 fn stop_outcome(reason: Option<StopReason>) -> Option<Outcome> {
     match reason? {
-        StopReason::Leftovers | StopReason::ProcessLimit => None,
+        StopReason::Leftovers | StopReason::ProcessLimit | StopReason::Deadlock => None,
         StopReason::Quiet | StopReason::Timeout => Some(Outcome::TimedOut),
         StopReason::MemoryLimit => Some(Outcome::OutOfMemory),
         StopReason::Shrink | StopReason::Kill | StopReason::Abort | StopReason::RunStop => {

@@ -81,6 +81,7 @@ impl Engine {
     }
 
     pub(super) fn pass_deadlines(&mut self) {
+        self.pass_lock_deadlines();
         while let Some(job) = self.deadlines.passed(self.now.mono) {
             let stopping = self.state.attempt(job).is_some_and(|a| a.stopping.is_some());
             if stopping {

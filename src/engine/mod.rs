@@ -37,9 +37,11 @@ mod acts;
 mod attempt;
 mod command;
 mod deadlines;
+pub mod locks;
 mod needs;
 mod retry;
 mod schedule;
+mod shared;
 pub mod state;
 mod stop;
 mod why;
@@ -51,6 +53,7 @@ pub use acts::inverse;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
+use crate::model::locks::{ClientNo, Failure, Given, LockChange, Refusal};
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
     TaskIdx,
@@ -84,6 +87,9 @@ pub enum Input {
     Asked(Asked),
     Exec(ExecReport),
     Finding(Finding),
+    /// Something happened to the primitives that jobs share: a request, the end of a connection,
+    /// the end of a process that asked for something. The last two variants are the engine's own.
+    Locks(LockChange),
     /// A deadline may have passed.
     Tick,
 }
@@ -105,6 +111,9 @@ pub enum Effect {
     Thaw { attempt: AttemptId },
     /// Read the inputs of a task; answered by `JobsAdded` or `InputsFailed`.
     Expand { task: TaskIdx },
+    /// Answer a request about a primitive. Each gets exactly one answer, unless its connection
+    /// has ended.
+    Tell { client: ClientNo, id: u64, result: Result<Given, Refusal> },
 }
 
 /// What came of one input.
@@ -167,11 +176,15 @@ impl Engine {
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
+            Input::Locks(change) => self.take_lock_change(change),
             Input::Tick => {}
         }
         self.pass_deadlines();
         self.do_chores();
+        self.free_tasks();
         self.start_ready();
+        self.settle_locks();
+        self.check_deadlocks();
         self.end_run();
         std::mem::take(&mut self.out)
     }
@@ -182,7 +195,7 @@ impl Engine {
             return None;
         }
         let backoff = self.state.next_backoff().map(|(at, _)| at);
-        [self.deadlines.next(), backoff].into_iter().flatten().min()
+        [self.deadlines.next(), backoff, self.state.locks().deadline()].into_iter().flatten().min()
     }
 
     /// What is so in the run.
@@ -195,6 +208,7 @@ impl Engine {
         self.note_deadlines(&event);
         self.note_chores(&event);
         self.out.events.push(event);
+        self.tell();
     }
 
     fn effect(&mut self, effect: Effect) {
@@ -208,6 +222,11 @@ impl Engine {
     }
 
     fn refuse_after_the_end(&self, input: &Input) -> Step {
+        if let Input::Locks(LockChange::Asked { client, id, .. }) = input {
+            let refusal = Refusal::new(Failure::Gone, "the run has ended");
+            let (client, id, result) = (*client, *id, Err(refusal));
+            return Step { effects: vec![Effect::Tell { client, id, result }], ..Step::default() };
+        }
         let refusal = || Answer::Refused("the run has ended".to_owned());
         Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }
     }

@@ -19,7 +19,9 @@ impl Engine {
         }
         for pool in 0..self.state.pools().len() as u16 {
             while let Some(pick) = self.pick(PoolIdx(pool)) {
-                self.launch(PoolIdx(pool), &pick);
+                if !self.must_await(pick.task) {
+                    self.launch(PoolIdx(pool), &pick);
+                }
             }
         }
     }

@@ -8,6 +8,7 @@ mod jobs;
 mod pool;
 mod priority;
 mod read;
+mod shared;
 mod task;
 
 pub use attempt::{Attempt, AttemptPhase, StopState};
@@ -16,12 +17,14 @@ pub use read::JobState;
 pub(in crate::engine) use read::Verdict;
 pub(in crate::engine) use task::Gate;
 
+use super::locks::LockTable;
 use crate::model::{
     Counts, Event, JobNo, Mono, Now, Outcome, PauseTarget, Requester, RunOutcome, StopHow,
     StopReason, TaskIdx,
 };
 use crate::plan::Schedule;
 use cell::Place;
+use shared::Shared;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -46,6 +49,7 @@ pub struct State {
     /// Jobs that were moved in the queue, and the priority they got.
     priorities: BTreeMap<JobNo, i32>,
     run: Run,
+    shared: Shared,
     /// Tasks that have not ended.
     open_tasks: u32,
     /// The latest time that any event named.
@@ -102,6 +106,7 @@ impl State {
             paused_jobs: BTreeMap::new(),
             priorities: BTreeMap::new(),
             run: Run::default(),
+            shared: Shared::new(LockTable::new(&schedule.shared)),
             open_tasks: schedule.tasks.len() as u32,
             clock: Mono::default(),
             schedule,
@@ -150,7 +155,12 @@ impl State {
             Event::Paused { target, by, .. } => self.paused(*target, by),
             Event::Resumed { target, .. } => self.resumed(*target),
             Event::Prioritized { job, to, .. } => self.prioritized(*job, *to),
-            Event::Signalled { .. } => {}
+            Event::Signalled { .. } | Event::LockNoticed { .. } => {}
+            Event::LocksAwaited { .. }
+            | Event::LocksFree { .. }
+            | Event::Shared { .. }
+            | Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. } => self.apply_shared(event),
             Event::RunStopping { how, by, why } => {
                 if *by != Requester::Rule {
                     self.run.stopped_by = Some(by.clone());
@@ -173,6 +183,7 @@ impl State {
         | Event::RestEnded { at, .. }
         | Event::Paused { at, .. }
         | Event::Resumed { at, .. }
+        | Event::LocksAwaited { at, .. }
         | Event::RunEnded { at, .. } = event
         {
             self.clock = self.clock.max(at.mono);
@@ -183,6 +194,7 @@ impl State {
         match event {
             Event::AttemptLaunched { attempt, task, slot, weight, at } => {
                 let Some((_, index)) = self.task_of(attempt.job) else { return };
+                self.take_locks(*task, *attempt, at.mono);
                 self.attempt_launched(Attempt {
                     id: *attempt,
                     task: *task,
@@ -197,10 +209,11 @@ impl State {
                     frozen_before: Duration::ZERO,
                 });
             }
-            Event::AttemptEnded { attempt, outcome, reason, .. }
+            Event::AttemptEnded { attempt, outcome, reason, at, .. }
                 if self.attempt(attempt.job).is_some_and(|a| a.id == *attempt) =>
             {
                 self.attempt_ended(attempt.job, *outcome, *reason);
+                self.give_locks_back(*attempt, outcome.is_success(), at.mono);
             }
             Event::AttemptStarted { attempt, .. }
             | Event::AttemptStopping { attempt, .. }

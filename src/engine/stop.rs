@@ -57,7 +57,7 @@ impl Engine {
         }
     }
 
-    fn stop_by_rule(&mut self, how: StopHow, why: String) {
+    pub(super) fn stop_by_rule(&mut self, how: StopHow, why: String) {
         if self.state.ending().is_none_or(|ending| ending.how < how) {
             self.stop_run(how, Requester::Rule, why);
         }

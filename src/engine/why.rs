@@ -31,7 +31,7 @@ impl Engine {
                 lines.push(format!("It waits {left} before attempt {}.", tries + 1));
                 self.why_paused(job, task, &mut lines);
             }
-            JobState::Blocked => self.why_blocked(task, index, &mut lines),
+            JobState::Blocked => self.why_blocked(task, index, now.mono, &mut lines),
             JobState::Ready => self.why_ready(job, task, index, &mut lines),
         }
         if lines.is_empty() {
@@ -116,7 +116,7 @@ impl Engine {
 
     // ---- waiting for others
 
-    fn why_blocked(&self, task: TaskIdx, index: u32, lines: &mut Vec<String>) {
+    fn why_blocked(&self, task: TaskIdx, index: u32, now: Mono, lines: &mut Vec<String>) {
         if self.state.gate(task) == Gate::Shut
             && let Some(up) = self.state.unmet_need(task)
         {
@@ -129,6 +129,16 @@ impl Engine {
         }
         if needs.len() > NAMED {
             lines.push(format!("It needs {} more tasks to end.", needs.len() - NAMED));
+        }
+        if self.state.gate(task) == Gate::Locked
+            && let Some((things, since)) = self.state.locks().why_waits(task)
+        {
+            let for_what = match things.is_empty() {
+                true => "what it takes".to_owned(),
+                false => things.join(", and for "),
+            };
+            let since = span(now.since(since));
+            lines.push(format!("It waits for {for_what}, since {since}."));
         }
         if let Verdict::Waiting(left) = self.state.each_verdict(task, index) {
             lines.push(self.link_words(task, index, left));

@@ -4,6 +4,7 @@ use super::command::{PauseTarget, Requester, StopHow};
 use super::each::EachMap;
 use super::exec::Usage;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
+use super::locks::{Deadlock, LockChange, LockNotice};
 use super::outcome::{Exit, Outcome, RunOutcome, StopReason};
 use super::time::{Mono, Now};
 use serde::{Deserialize, Serialize};
@@ -158,6 +159,35 @@ pub enum Event {
         to: Option<i32>,
         by: Requester,
     },
+    /// Jobs of the task wait for what its `locks` and `uses` name.
+    LocksAwaited {
+        task: TaskIdx,
+        at: Now,
+    },
+    /// They wait no longer: the next of them can have it.
+    LocksFree {
+        task: TaskIdx,
+    },
+    /// Something happened to the primitives that jobs share. For the record: there may be a
+    /// million of these, and front ends get none.
+    Shared {
+        at: Mono,
+        change: Box<LockChange>,
+    },
+    LockNoticed {
+        notice: Box<LockNotice>,
+        at: Now,
+    },
+    /// A circle of waits has closed.
+    DeadlockFound {
+        deadlock: Box<Deadlock>,
+        at: Now,
+    },
+    /// That circle is no more: one of its waits or members has ended.
+    DeadlockGone {
+        id: u64,
+        at: Now,
+    },
     RunStopping {
         how: StopHow,
         by: Requester,
@@ -196,9 +226,24 @@ impl Event {
             Event::Resumed { .. } => "resumed",
             Event::Signalled { .. } => "signalled",
             Event::Prioritized { .. } => "prioritized",
+            Event::LocksAwaited { .. } => "locks_awaited",
+            Event::LocksFree { .. } => "locks_free",
+            Event::Shared { .. } => "shared",
+            Event::LockNoticed { notice, .. } => match **notice {
+                LockNotice::OwnerDied { .. } => "owner_died",
+                LockNotice::OrderInverted { .. } => "lock_order_inverted",
+                LockNotice::HeldLong { .. } => "lock_held_long",
+            },
+            Event::DeadlockFound { .. } => "deadlock_found",
+            Event::DeadlockGone { .. } => "deadlock_gone",
             Event::RunStopping { .. } => "run_stopping",
             Event::RunEnded { .. } => "run_ended",
         }
+    }
+
+    /// Whether it is of use for the record alone, and nobody is told.
+    pub fn is_record_only(&self) -> bool {
+        matches!(self, Event::Shared { .. })
     }
 
     /// When it happened, if it says so.
@@ -213,6 +258,10 @@ impl Event {
             | Event::RestEnded { at, .. }
             | Event::Paused { at, .. }
             | Event::Resumed { at, .. }
+            | Event::LocksAwaited { at, .. }
+            | Event::LockNoticed { at, .. }
+            | Event::DeadlockFound { at, .. }
+            | Event::DeadlockGone { at, .. }
             | Event::RunEnded { at, .. } => Some(*at),
             _ => None,
         }
@@ -253,6 +302,8 @@ impl Event {
             | Event::AttemptEnded { task, .. }
             | Event::Unskipped { task, .. }
             | Event::JobEnded { task, .. }
+            | Event::LocksAwaited { task, .. }
+            | Event::LocksFree { task }
             | Event::RestEnded { task, .. } => Some(*task),
             _ => None,
         }

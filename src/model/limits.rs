@@ -51,8 +51,16 @@ pub const COMMANDS_AT_ONCE: usize = 10_000;
 pub const FRAME_BYTES: usize = 4 << 20;
 /// Bytes of output in one answer: base64 of it still fits a frame.
 pub const OUTPUT_PART_BYTES: u32 = 1 << 20;
-/// Clients of one run at a time: each costs a task and buffers.
+/// Front ends of one run at a time: each costs snapshots, a task and buffers.
 pub const CLIENTS: usize = 64;
+/// Processes that share primitives at a time, by connections: each costs two descriptors and a
+/// few KiB. The limit of open files (`ulimit -n`) may be reached before.
+pub const SHARERS: usize = 10_000;
+/// Requests of one connection that may be without an answer: one for each thread of a large
+/// process.
+pub const ASKS_IN_FLIGHT: usize = 4096;
+/// Bytes of what a client calls itself: a command line on one line of a screen.
+pub const LABEL_BYTES: usize = 200;
 /// Snapshots per second at the most: the eye does not follow more.
 pub const SNAPSHOT_INTERVAL: Duration = Duration::from_millis(100);
 /// Between two looks of the probe; `limits` by look needs at least five a second.
@@ -123,5 +131,28 @@ pub const LINE_BYTES: usize = 16 << 10;
 pub const SEARCH_HITS: u32 = 1000;
 /// Bytes that are searched for one answer: about a tenth of a second of work.
 pub const SEARCH_BYTES: u64 = 64 << 20;
+/// Bytes of the name of a shared primitive: a path and a line of code fit.
+pub const NAME_BYTES: usize = 200;
+/// Primitives of one run: a few hundred bytes each.
+pub const PRIMITIVES: usize = 100_000;
+/// Requests that may wait at a time: a thousand processes with as many threads do not reach it.
+pub const WAITS: usize = 100_000;
+/// Bytes of one item of a queue, of one value or key: base64 of it still fits a frame.
+pub const ITEM_BYTES: usize = 2 << 20;
+/// Bytes that items, values and tables of one run may take together: they are kept in memory.
+pub const SHARED_BYTES: usize = 1 << 30;
+/// Names or items in one request.
+pub const NAMES_AT_ONCE: usize = 1000;
+/// Primitives in a snapshot: more do not fit any screen.
+pub const SNAPSHOT_LOCKS: usize = 64;
+/// Holders, and waiters, that are shown of one primitive.
+pub const VIEW_PARTIES: usize = 32;
+/// How often one that waits for several locks may be overtaken before it gets what is free
+/// reserved.
+pub const OVERTAKEN: u32 = 32;
+/// How long such a reservation lasts. It ends by itself, so that it cannot block for ever.
+pub const RESERVATION: Duration = Duration::from_millis(500);
+/// Pairs of locks whose order is remembered to tell when it is reversed.
+pub const LOCK_ORDERS: usize = 10_000;
 /// Searches that wait for their turn: one for most front ends.
 pub const SEARCHES: usize = 16;

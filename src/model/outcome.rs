@@ -80,6 +80,8 @@ pub enum StopReason {
     /// Hung by the task's `quiet` rule.
     Quiet,
     Timeout,
+    /// It was in a circle of waits, and `on_deadlock` says that it has to go.
+    Deadlock,
     /// Over `limits.processes` of the task, seen by a look.
     ProcessLimit,
     /// Over `limits.memory` of the task.
@@ -101,6 +103,7 @@ impl StopReason {
             StopReason::Leftovers => "processes left behind by its leader",
             StopReason::Quiet => "hung: no CPU, no output, no I/O",
             StopReason::Timeout => "timeout",
+            StopReason::Deadlock => "in a deadlock",
             StopReason::ProcessLimit => "over its process limit",
             StopReason::MemoryLimit => "over its memory limit",
             StopReason::Shrink => "its pool was made smaller",

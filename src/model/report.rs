@@ -32,6 +32,22 @@ pub struct RunReport {
     pub totals: Totals,
     /// Tasks whose inputs could not be read, and why: they have no jobs.
     pub unread_tasks: Vec<UnreadTask>,
+    /// Every circle of waits that there was, in the order in which they closed.
+    pub deadlocks: Vec<DeadlockReport>,
+}
+
+/// A circle of waits.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct DeadlockReport {
+    /// Tasks of its members, each once, in the order of the circle.
+    pub tasks: Vec<String>,
+    /// Numbers of its members' jobs, each once.
+    pub jobs: Vec<u32>,
+    /// From the start of the run until it closed.
+    #[serde(serialize_with = "as_seconds")]
+    pub after_s: Duration,
+    /// What happened, in one sentence.
+    pub text: String,
 }
 
 /// A task without jobs, because its inputs could not be read.

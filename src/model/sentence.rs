@@ -4,6 +4,7 @@ use super::command::{Answer, Command, PauseTarget, Rank, Requester, StopHow};
 use super::event::Event;
 use super::harmless::harmless_line;
 use super::ids::{AttemptId, JobNo, PoolIdx, TaskIdx};
+use super::locks::{LockNotice, Party};
 use super::outcome::{Exit, Outcome, StopReason, signal_name};
 use super::time::Mono;
 use super::words;
@@ -85,8 +86,49 @@ pub fn of_event(names: &dyn Names, event: &Event, at: Mono, took: Option<Duratio
             let word = format!("{outcome:?}").to_lowercase();
             format!("the run ended: {word}, exit code {exit_code}")
         }
+        Event::LocksAwaited { task, .. } => {
+            format!("jobs of {} wait for what its `locks` and `uses` name", names.task(*task))
+        }
+        Event::LocksFree { task } => {
+            format!("the next job of {} can have its locks", names.task(*task))
+        }
+        Event::Shared { .. } => String::new(),
+        Event::LockNoticed { notice, .. } => of_notice(names, notice, at),
+        Event::DeadlockFound { deadlock, .. } => format!("deadlock: {}", deadlock.text),
+        Event::DeadlockGone { id, .. } => format!("deadlock {id} is over"),
     };
     harmless_line(text.as_bytes(), SENTENCE_CHARS)
+}
+
+/// Says who a party is.
+pub fn party(names: &dyn Names, party: &Party) -> String {
+    let name = match (party.attempt, &party.label) {
+        (Some(attempt), _) => Some(names.job(attempt.job)),
+        (None, label) => label.as_deref().map(str::to_owned),
+    };
+    match (name, party.proc) {
+        (Some(name), Some(proc)) => format!("{name} (pid {})", proc.pid),
+        (Some(name), None) => name,
+        (None, Some(proc)) => format!("pid {}", proc.pid),
+        (None, None) => "somebody".to_owned(),
+    }
+}
+
+fn of_notice(names: &dyn Names, notice: &LockNotice, at: Mono) -> String {
+    match notice {
+        LockNotice::OwnerDied { names: locks, party: who } => {
+            format!("{} ended while it held {}", party(names, who), locks.join(", "))
+        }
+        LockNotice::OrderInverted { first, second, one, other } => format!(
+            "{} took {first} and then {second}, {} the other way round: they can block each other",
+            party(names, one),
+            party(names, other)
+        ),
+        LockNotice::HeldLong { name, party: who, since } => {
+            let held = words::duration(at.since(*since));
+            format!("{} holds {name} for {held}", party(names, who))
+        }
+    }
 }
 
 fn of_attempt(names: &dyn Names, event: &Event, at: Mono, took: Option<Duration>) -> String {

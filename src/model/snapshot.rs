@@ -4,6 +4,7 @@ use super::act::{Act, StopProof};
 use super::alert::Alert;
 use super::command::StopHow;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
+use super::locks::SharedView;
 use super::outcome::{RunOutcome, StopReason};
 use super::sample::{CoreInfo, MachineSample, TreeSample};
 use super::time::{Mono, Now, Wall};
@@ -253,6 +254,9 @@ pub struct Snapshot {
     /// [`super::limits::SNAPSHOT_STOPS`].
     #[serde(default)]
     pub last_stops: Vec<StopProof>,
+    /// The primitives that jobs share.
+    #[serde(default)]
+    pub shared: SharedView,
 }
 
 /// The pool of a slot, for sorting and grouping.

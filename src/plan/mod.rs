@@ -22,7 +22,7 @@ pub mod yaml;
 pub use diag::{Diagnostic, Severity, Source};
 pub use read::{Outcome, ReadOptions, Site, SiteKind, read};
 pub use rules::{
-    EachMap, FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries,
-    Schedule, StopRule, TaskRules,
+    Declared, EachMap, FailFast, Need, NeedWhen, OnDeadlock, OnFailure, PoolRules, QuietAction,
+    QuietRule, Retries, Schedule, SharedRules, StopRule, Takes, TaskRules,
 };
 pub use spec::{Plan, TaskSpec};

@@ -1,6 +1,7 @@
 //! The part of a plan that decides when what starts and stops. The engine reads nothing else.
 
 pub use crate::model::each::EachMap;
+use crate::model::locks::{Datum, LockKind, Name, QueueOrder};
 use crate::model::{PoolIdx, TaskIdx};
 use std::time::Duration;
 
@@ -11,6 +12,56 @@ pub struct Schedule {
     pub pools: Vec<PoolRules>,
     pub tasks: Vec<TaskRules>,
     pub fail_fast: Option<FailFast>,
+    pub shared: SharedRules,
+}
+
+/// The primitives that jobs share, as far as the task file tells.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SharedRules {
+    /// In file order, each name once.
+    pub declared: Vec<(Name, Declared)>,
+    pub on_deadlock: OnDeadlock,
+    /// How long a wait lasts that says nothing itself.
+    pub wait_timeout: Option<Duration>,
+    /// A lock that is held for longer is told about.
+    pub hold_warn: Option<Duration>,
+}
+
+/// A primitive of the task file.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Declared {
+    Lock(LockKind),
+    Semaphore { max: u32 },
+    Event,
+    Barrier { parties: u32 },
+    Queue { max: Option<u32>, order: QueueOrder },
+    Value(Datum),
+}
+
+/// `on_deadlock`: what happens when a circle of waits has closed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeadlock {
+    #[default]
+    Report,
+    /// The attempt of the circle that started last is stopped; it counts as failed.
+    StopYoungest,
+    /// The run is stopped.
+    Stop,
+}
+
+/// What a job takes before it starts, all of it or nothing, and gives back when it ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Takes {
+    /// Each name once; `true`: shared with others that share it.
+    pub locks: Vec<(Name, bool)>,
+    /// Permits of semaphores.
+    pub uses: Vec<(Name, u32)>,
+}
+
+impl Takes {
+    pub fn is_empty(&self) -> bool {
+        self.locks.is_empty() && self.uses.is_empty()
+    }
 }
 
 /// A pool and the bounds of every later scaling.
@@ -51,6 +102,8 @@ pub struct TaskRules {
     pub quiet: Option<QuietRule>,
     /// Inputs are read when the needs have ended, not at start.
     pub expand_when_ready: bool,
+    /// `locks` and `uses`.
+    pub takes: Takes,
 }
 
 impl Default for TaskRules {
@@ -69,6 +122,7 @@ impl Default for TaskRules {
             ok_codes: vec![0],
             quiet: None,
             expand_when_ready: false,
+            takes: Takes::default(),
         }
     }
 }

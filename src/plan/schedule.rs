@@ -22,6 +22,7 @@ impl Plan {
             pools: pools.map(|(i, p)| pool_rules(p, cpus, jobs.filter(|_| i == 0))).collect(),
             tasks: self.tasks.iter().map(|t| t.rules.clone()).collect(),
             fail_fast: self.fail_fast,
+            shared: self.shared.clone(),
         };
         (schedule, self.worker_reasons(cpus, cpus_reason, jobs))
     }

@@ -2,7 +2,7 @@
 
 use super::inputs::{Foreach, InputSet};
 use super::keys::BUILT_IN;
-use super::rules::TaskRules;
+use super::rules::{SharedRules, TaskRules};
 use super::template::{Template, unknown_name_hint};
 use crate::model::exec::{Limits, TtySize};
 use crate::plan::rules::FailFast;
@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Variables of the environment that ganger sets for jobs: `env` cannot, and those of an outer
 /// run are not passed on. `GANGER_VAR_x` is one too, for each variable `x`.
-pub const MARKS: [&str; 8] = [
+pub const MARKS: [&str; 10] = [
     "GANGER_RUN",
     "GANGER_JOB",
     "GANGER_TASK",
@@ -18,6 +18,8 @@ pub const MARKS: [&str; 8] = [
     "GANGER_SLOT",
     "GANGER_SOCKET",
     "GANGER_SEED",
+    "GANGER_BIN",
+    "GANGER_LOCKS",
     OUTER_JOBS,
 ];
 
@@ -34,6 +36,7 @@ pub struct Plan {
     /// Pool 0 is `default`.
     pub pools: Vec<PoolSpec>,
     pub fail_fast: Option<FailFast>,
+    pub shared: SharedRules,
     /// In file order.
     pub tasks: Vec<TaskSpec>,
     /// `vars`, with `--set` applied, in file order.

@@ -6,6 +6,7 @@ use super::streams::Streams;
 use super::{FAILED_ITSELF, Finish};
 use crate::clock;
 use crate::control::proto::ToClient;
+use crate::model::locks::{Deadlock, LockNotice, Party};
 use crate::model::report::seconds;
 use crate::model::{
     AttemptId, Event, Exit, JobNo, Mono, Now, Outcome, PauseTarget, Requester, RunInfo, StopHow,
@@ -54,7 +55,11 @@ pub fn follow(link: &mut dyn Link, info: &RunInfo, streams: &Streams) -> Finish 
                 }
                 ToClient::Bye { exit_code, trouble } => return Ok((exit_code, trouble)),
                 ToClient::Error { error } => streams.note(&format!("error: {error}")),
-                ToClient::Hello { .. } | ToClient::Answer { .. } | ToClient::Reply { .. } => {}
+                ToClient::Hello { .. }
+                | ToClient::Welcome { .. }
+                | ToClient::Got { .. }
+                | ToClient::Answer { .. }
+                | ToClient::Reply { .. } => {}
             }
         }
     });
@@ -228,6 +233,20 @@ impl<'a> Lines<'a> {
                 let more = json!({"from": from, "to": to, "by": who(by)});
                 ("prioritized", None, self.of_job(*job, more))
             }
+            Event::LocksAwaited { task, at } => {
+                ("locks_awaited", Some(*at), json!({"task": self.book.task(*task)}))
+            }
+            Event::LocksFree { task } => {
+                ("locks_free", None, json!({"task": self.book.task(*task)}))
+            }
+            Event::Shared { .. } => (event.word(), None, json!({})),
+            Event::LockNoticed { notice, at } => {
+                (event.word(), Some(*at), notice_fields(notice, now))
+            }
+            Event::DeadlockFound { deadlock, at } => {
+                ("deadlock_found", Some(*at), self.deadlock(deadlock))
+            }
+            Event::DeadlockGone { id, at } => ("deadlock_gone", Some(*at), json!({"deadlock": id})),
             Event::RunStopping { how, by, why } => {
                 ("run_stopping", None, json!({"how": how_word(*how), "by": who(by), "why": why}))
             }
@@ -239,6 +258,22 @@ impl<'a> Lines<'a> {
                 ("run_ended", Some(*at), more)
             }
         }
+    }
+
+    fn deadlock(&self, deadlock: &Deadlock) -> Value {
+        let members = deadlock.members.iter().map(|member| {
+            let about = match member.job {
+                Some(job) => self.of_job(job, json!({})),
+                None => json!({"job": null, "task": null, "index": null, "label": null}),
+            };
+            let pid = member.party.proc.map(|proc| proc.pid);
+            with(about, json!({"pid": pid, "holds": member.holds, "wants": member.wants}))
+        });
+        let members: Vec<Value> = members.collect();
+        json!({
+            "deadlock": deadlock.id, "text": deadlock.text, "members": members,
+            "closed_by": deadlock.closed_by, "behind": deadlock.behind,
+        })
     }
 
     fn run_started(&self) -> Value {
@@ -289,6 +324,19 @@ fn with(mut first: Value, second: Value) -> Value {
         fields.extend(more);
     }
     first
+}
+
+fn notice_fields(notice: &LockNotice, now: &Now) -> Value {
+    let who = |party: &Party| json!({"job": party.job(), "pid": party.proc.map(|p| p.pid)});
+    match notice {
+        LockNotice::OwnerDied { names, party } => json!({"names": names, "owner": who(party)}),
+        LockNotice::OrderInverted { first, second, one, other } => json!({
+            "first": first, "second": second, "one": who(one), "other": who(other),
+        }),
+        LockNotice::HeldLong { name, party, since } => json!({
+            "name": name, "owner": who(party), "since": wall_of(*since, now).rfc3339(),
+        }),
+    }
 }
 
 fn ended(exit: Option<Exit>, usage: &Usage) -> Value {

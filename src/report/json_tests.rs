@@ -1,6 +1,7 @@
 use super::*;
 use crate::model::each::EachMap;
 use crate::model::exec::LimitMeans;
+use crate::model::locks::Member;
 use crate::model::{PoolIdx, ProcRef, RunOutcome, Slot, StopReason, TaskIdx};
 use crate::report::script::{Captured, Script, at, inputs_of};
 use std::collections::BTreeMap;
@@ -86,12 +87,69 @@ fn one_of_each() -> Vec<Event> {
     ]
 }
 
+/// One of every event about primitives that jobs share.
+fn about_locks() -> Vec<Event> {
+    let task = TaskIdx(0);
+    vec![
+        Event::LocksAwaited { task, at: at(2) },
+        Event::LocksFree { task },
+        noticed(LockNotice::OwnerDied { names: vec!["db".into()], party: party(3) }),
+        noticed(LockNotice::OrderInverted {
+            first: "a".into(),
+            second: "b".into(),
+            one: party(3),
+            other: party(4),
+        }),
+        noticed(LockNotice::HeldLong {
+            name: "db".into(),
+            party: party(3),
+            since: Mono(1_000_000),
+        }),
+        Event::DeadlockFound { deadlock: Box::new(deadlock()), at: at(2) },
+        Event::DeadlockGone { id: 1, at: at(3) },
+    ]
+}
+
+fn noticed(notice: LockNotice) -> Event {
+    Event::LockNoticed { notice: Box::new(notice), at: at(2) }
+}
+
+fn party(job: u32) -> Party {
+    Party {
+        proc: Some(ProcRef { pid: 800 + job as i32, start_ticks: 1 }),
+        attempt: Some(AttemptId { job: JobNo(job), n: 1 }),
+        ..Party::default()
+    }
+}
+
+fn deadlock() -> Deadlock {
+    let member = |job: u32, holds: &str, wants: &str| Member {
+        party: party(job),
+        job: Some(JobNo(job)),
+        task: Some(TaskIdx(0)),
+        holds: vec![holds.into()],
+        wants: vec![wants.into()],
+        since: Mono(1_500_000),
+    };
+    Deadlock {
+        id: 1,
+        at: at(2).mono,
+        members: vec![member(2, "db", "index"), member(3, "index", "db")],
+        closed_by: 1,
+        behind: 0,
+        until: None,
+        waits: Vec::new(),
+        text: "a:2 holds db and wants index, held by a:3, which wants db".into(),
+    }
+}
+
 /// The lines of all events, by name, received 2 seconds after the start.
 fn lines() -> BTreeMap<String, Value> {
     let info = Script::new().info();
     let mut lines = Lines::new(&info);
     one_of_each()
         .iter()
+        .chain(&about_locks())
         .map(|event| {
             let line = lines.line(event, &inputs_of(event), at(2));
             assert_eq!(line["event"], event.word());

@@ -14,7 +14,12 @@ impl World {
     fn new() -> World {
         let pool = PoolRules { name: "default".into(), min: 1, max: 9, start: 1 };
         let task = TaskRules { name: "thumb".into(), ..TaskRules::default() };
-        let schedule = Schedule { pools: vec![pool], tasks: vec![task], fail_fast: None };
+        let schedule = Schedule {
+            pools: vec![pool],
+            tasks: vec![task],
+            fail_fast: None,
+            ..Schedule::default()
+        };
         let engine = Engine::new(schedule, 1);
         let mut world = World { engine, acts: Acts::default(), stops: Stops::default() };
         world.at(0, Input::Start);

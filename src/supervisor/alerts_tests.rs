@@ -21,7 +21,12 @@ impl World {
         let a = TaskRules { name: "a".into(), ..TaskRules::default() };
         let need = Need { task: TaskIdx(0), when: NeedWhen::Succeeded, each: false };
         let b = TaskRules { name: "b".into(), needs: vec![need], ..TaskRules::default() };
-        let mut schedule = Schedule { pools: vec![pool], tasks: vec![a, b], fail_fast: None };
+        let mut schedule = Schedule {
+            pools: vec![pool],
+            tasks: vec![a, b],
+            fail_fast: None,
+            ..Schedule::default()
+        };
         change(&mut schedule);
         let mut world = World {
             engine: Engine::new(schedule, 1),

@@ -5,9 +5,13 @@ use super::launch::{Place, command};
 use crate::control::proto::ToClient;
 use crate::control::runs::EndedInfo;
 use crate::engine::JobState;
-use crate::model::report::{CommandText, JobReport, REPORT_VERSION, RunReport, UnreadTask};
+use crate::model::locks::Deadlock;
+use crate::model::report::{
+    CommandText, DeadlockReport, JobReport, REPORT_VERSION, RunReport, UnreadTask,
+};
 use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
 use crate::plan::inputs::InputSet;
+use std::collections::HashSet;
 use std::time::Duration;
 
 impl Supervisor {
@@ -70,7 +74,32 @@ impl Supervisor {
             unread_tasks: unread
                 .map(|(task, error)| UnreadTask { task: task_name(*task), error: error.clone() })
                 .collect(),
+            deadlocks: self.deadlock_reports(),
         }
+    }
+
+    fn deadlock_reports(&self) -> Vec<DeadlockReport> {
+        let report = |deadlock: &Deadlock| {
+            let mut report = DeadlockReport {
+                tasks: Vec::new(),
+                jobs: Vec::new(),
+                after_s: deadlock.at.since(self.info.started_mono),
+                text: deadlock.text.clone(),
+            };
+            for member in &deadlock.members {
+                let name = |task: crate::model::TaskIdx| {
+                    self.prepared.schedule.tasks.get(task.0 as usize).map(|t| t.name.clone())
+                };
+                report.tasks.extend(member.task.and_then(name));
+                report.jobs.extend(member.job.map(|job| job.0));
+            }
+            let mut seen = HashSet::new();
+            report.tasks.retain(|task| seen.insert(task.clone()));
+            let mut seen = HashSet::new();
+            report.jobs.retain(|job| seen.insert(*job));
+            report
+        };
+        self.engine.state().past_deadlocks().iter().map(report).collect()
     }
 
     fn job_report(&self, job: JobNo) -> JobReport {

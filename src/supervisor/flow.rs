@@ -100,8 +100,12 @@ mod tests {
     #[test]
     fn rates_are_those_of_the_last_ten_seconds() {
         let pool = PoolRules { name: "default".into(), min: 1, max: 9, start: 1 };
-        let schedule =
-            Schedule { pools: vec![pool], tasks: vec![TaskRules::default()], fail_fast: None };
+        let schedule = Schedule {
+            pools: vec![pool],
+            tasks: vec![TaskRules::default()],
+            fail_fast: None,
+            ..Schedule::default()
+        };
         let (mut engine, mut flow) = (Engine::new(schedule, 1), Flow::default());
         let now = |s: u64| Now { mono: Mono(s * 1_000_000), ..Now::default() };
         let mut feed = |flow: &mut Flow, s: u64, input: Input| {

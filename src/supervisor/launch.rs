@@ -1,6 +1,7 @@
 //! From the plan and the number of a job to everything that one attempt needs to start.
 
 use super::prepare::Prepared;
+use crate::control::runs::RunFolder;
 use crate::inputs::read_env_file;
 use crate::model::query::{EnvFrom, EnvVar};
 use crate::model::report::CommandText;
@@ -57,25 +58,29 @@ pub struct Launcher {
     prepared: Arc<Prepared>,
     /// ganger's own environment without the marks of an outer run.
     inherited: Arc<Variables>,
-    /// GANGER_RUN, GANGER_SOCKET and GANGER_OUTER_JOBS, the same for all jobs.
+    /// GANGER_RUN, GANGER_SOCKET, GANGER_BIN and GANGER_OUTER_JOBS, the same for all jobs.
     run_marks: Variables,
     env_files: HashMap<PathBuf, Result<Variables, String>>,
 }
 
 impl Launcher {
-    pub fn new(prepared: Arc<Prepared>, mark: &str, socket: &Path) -> Launcher {
+    pub fn new(prepared: Arc<Prepared>, mark: &str, folder: &RunFolder) -> Launcher {
         let is_mark = |name: &OsString| {
             let name = name.as_bytes();
             name.starts_with(b"GANGER_VAR_") || MARKS.iter().any(|m| m.as_bytes() == name)
         };
-        let inherited = std::env::vars_os()
+        let mut inherited: Variables = std::env::vars_os()
             .filter(|(name, _)| !is_mark(name))
             .map(|(name, value)| (name.into_vec(), value.into_vec()))
             .collect();
         let mut run_marks = vec![
             pair("GANGER_RUN", mark),
-            (b"GANGER_SOCKET".to_vec(), socket.as_os_str().as_bytes().to_vec()),
+            (b"GANGER_SOCKET".to_vec(), folder.socket.as_os_str().as_bytes().to_vec()),
         ];
+        if let Some((binary, bin)) = own_binary(folder) {
+            run_marks.push((b"GANGER_BIN".to_vec(), binary.into_os_string().into_vec()));
+            put_first(&mut inherited, bin.as_os_str().as_bytes());
+        }
         if let (Ok(_), Ok(job)) = (std::env::var("GANGER_RUN"), std::env::var("GANGER_JOB")) {
             let outer = match std::env::var(OUTER_JOBS) {
                 Ok(jobs) => format!("{jobs}/{job}"),
@@ -209,6 +214,26 @@ pub fn command(
 /// In words, when a value holds a NUL byte.
 pub fn workdir(prepared: &Prepared, inputs: &InputSet, place: Place) -> Result<PathBuf, String> {
     Fill { prepared, inputs, place }.workdir(&prepared.plan.tasks[place.task.0 as usize])
+}
+
+/// The running ganger, and a folder in which nothing but a link to it is. Jobs have that folder
+/// first on their PATH, so that they speak to the supervisor with the very ganger that it is,
+/// installed or not, and find everything else where they always do.
+fn own_binary(folder: &RunFolder) -> Option<(PathBuf, PathBuf)> {
+    let binary = std::env::current_exe().ok()?;
+    let bin = folder.dir.join("bin");
+    std::fs::create_dir(&bin).ok()?;
+    std::os::unix::fs::symlink(&binary, bin.join("ganger")).ok()?;
+    Some((binary, bin))
+}
+
+/// Puts a folder before all others of PATH.
+fn put_first(variables: &mut Variables, bin: &[u8]) {
+    match variables.iter_mut().find(|(name, _)| name == b"PATH") {
+        Some((_, path)) => *path = [bin, path].join(&b':'),
+        // What execvp(3) looks through without PATH.
+        None => variables.push((b"PATH".to_vec(), [bin, b"/bin:/usr/bin"].join(&b':'))),
+    }
 }
 
 /// Fills placeholders in for one attempt.

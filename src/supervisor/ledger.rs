@@ -3,14 +3,11 @@
 //! A million jobs have a million records, so a record is small: the last attempt in full, the
 //! ones before only where there were any, and of many only the newest.
 
-mod durations;
-
 use crate::model::exec::{LimitMeans, Usage};
 use crate::model::limits::ATTEMPTS_KEPT;
 use crate::model::{
-    AttemptId, Event, Exit, Hangs, JobNo, Mono, Outcome, Slot, StopReason, TaskIdx, Wall,
+    AttemptId, Event, Exit, Hangs, Histogram, JobNo, Mono, Outcome, Slot, StopReason, TaskIdx, Wall,
 };
-pub use durations::Histogram;
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 

@@ -4,7 +4,7 @@
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
 //! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`]
-//! writes the report. For people: [`history`] keeps what they look back at, [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
+//! writes the report, [`shared`] takes requests for what jobs share to the engine and back. For people: [`history`] keeps what they look back at, [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
 //! at now. Decisions are the engine's.
 
 pub mod acts;
@@ -21,7 +21,9 @@ pub mod prepare;
 pub mod publish;
 mod recent;
 pub mod search;
+mod shared;
 
+use crate::broker::Broker;
 use crate::clock;
 use crate::control::proto::{PROTOCOL, Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
@@ -34,8 +36,8 @@ use crate::model::limits::SHORTAGE_INTERVAL;
 use crate::model::query::Query;
 use crate::model::sentence;
 use crate::model::{
-    Answer, Asked, Command, Event, Mono, Now, PauseTarget, Requester, RunInfo, Sample, StopHow,
-    TaskInfo,
+    Answer, Asked, Command, Event, Mono, Now, PauseTarget, ProcRef, Requester, RunInfo, Sample,
+    StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, Shortage, WatchList, core_infos, machine_info};
@@ -48,6 +50,7 @@ use marks::Marks;
 use prepare::{Expanded, Prepared};
 use publish::Publisher;
 use search::{Searched, Searches};
+use shared::Request;
 use std::io;
 use std::sync::Arc;
 use std::sync::mpsc as std_mpsc;
@@ -121,6 +124,13 @@ enum Message {
     FrontGone,
     Signal(i32),
     Searched(Searched),
+    ProcessEnded(ProcRef),
+}
+
+impl From<FromClient> for Message {
+    fn from(from: FromClient) -> Message {
+        Message::Client(from)
+    }
 }
 
 /// Whether the run's own front end is there.
@@ -151,6 +161,7 @@ struct Supervisor {
     outputs: Outputs,
     watch: WatchList,
     clients: Clients,
+    broker: Broker<Message>,
     ledger: Ledger,
     publisher: Publisher,
     scans: Scans,
@@ -199,15 +210,7 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     let (mut supervisor, probe, from, ready) = start(setup, &mark, &info, &queue)?;
     // Not earlier: a run that could not be set up has nothing that anybody should look after.
     supervisor.folder.claim(&mark, &info.name, &info.file, info.started_at)?;
-    let (to_clients, mut from_clients) = mpsc::channel(BATCH);
-    let serving = server::serve(&listening, Arc::clone(&info), to_clients);
-    let forwarding = async {
-        while let Some(message) = from_clients.recv().await {
-            if queue.send(Message::Client(message)).await.is_err() {
-                break;
-            }
-        }
-    };
+    let serving = server::serve(&listening, Arc::clone(&info), queue.clone());
     if let Some(from) = from {
         let hello = ToClient::Hello { protocol: PROTOCOL, info: Box::new((*info).clone()) };
         supervisor.clients.send(IN_PROCESS, &hello);
@@ -219,7 +222,6 @@ async fn run(setup: Setup) -> Result<i32, SuperviseError> {
     let code = tokio::select! {
         code = supervisor.work(&mut messages) => code,
         () = serving => 3,
-        () = forwarding => 3,
     };
     drop(messages);
     drop(probe);
@@ -280,11 +282,12 @@ fn start(
     let supervisor = Supervisor {
         engine: Engine::new(prepared.schedule.clone(), SEED),
         inputs: vec![None; prepared.plan.tasks.len()],
-        launcher: Launcher::new(Arc::clone(&prepared), mark, &setup.folder.socket),
+        launcher: Launcher::new(Arc::clone(&prepared), mark, &setup.folder),
         outputs: backend.outputs(),
         backend,
         watch,
         clients,
+        broker: Broker::new(queue.clone()),
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
         scans: Scans::default(),
@@ -471,6 +474,7 @@ impl Supervisor {
             Message::Signal(libc::SIGTSTP) => self.suspend(),
             Message::Signal(number) => self.signalled(number),
             Message::Searched(searched) => self.searched(searched),
+            Message::ProcessEnded(proc) => self.process_ended(proc),
         }
     }
 
@@ -529,7 +533,8 @@ impl Supervisor {
         self.history.note_asked(by, text, command.about(), now);
     }
 
-    fn perform(&mut self, step: Step, now: Now) {
+    fn perform(&mut self, mut step: Step, now: Now) {
+        step.events.retain(|event| !event.is_record_only());
         for event in &step.events {
             self.ledger.note(event);
             self.note_end(event);
@@ -638,7 +643,8 @@ impl Supervisor {
 
     fn client(&mut self, from: FromClient) {
         match from {
-            FromClient::Joined { client, role, lines } => {
+            FromClient::Joined { client, role, peer, lines } => {
+                self.meet(client, &role, peer);
                 if role == Role::Owner {
                     self.owner = Owner::Connected;
                 }
@@ -647,6 +653,7 @@ impl Supervisor {
             FromClient::Left { client } => {
                 self.scans.leave(client);
                 self.searches.cancel(client);
+                self.part(client);
                 if self.clients.leave(client) == Some(Role::Owner) {
                     self.lose_owner();
                 }
@@ -687,6 +694,9 @@ impl Supervisor {
                 self.screen_signalled(signal);
             }
             ToServer::Signalled { .. } => {}
+            ToServer::Ask { id, thread, owner, op } => {
+                self.ask_shared(client, Request { id, thread, owner, op });
+            }
         }
     }
 }

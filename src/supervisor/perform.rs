@@ -28,6 +28,7 @@ impl Supervisor {
                 self.backend.thaw(attempt);
             }
             Effect::Expand { task } => self.read_inputs(vec![task]),
+            Effect::Tell { client, id, result } => self.tell_shared(client, id, result),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
 use crate::model::event::unread_words;
 use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
+use crate::model::locks::SharedView;
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Counts, Event, FailureView, JobNo, Mono, Now, Outcome, PoolIdx, PoolView, RunState,
@@ -198,6 +199,11 @@ impl Publisher {
             alerts: self.alerts.views(),
             acts: self.acts.views(),
             last_stops: self.stops.views(),
+            shared: SharedView {
+                locks: state.locks().top(now.mono),
+                total: u32::try_from(state.locks().len()).unwrap_or(u32::MAX),
+                deadlocks: state.deadlocks().to_vec(),
+            },
         }
     }
 

@@ -182,7 +182,10 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
         ToClient::Error { error } => {
             actions.push(Action::Leave(Ended::SupervisorGone(ClientError::Refused(error))));
         }
-        ToClient::Hello { .. } | ToClient::Event { .. } => {}
+        ToClient::Hello { .. }
+        | ToClient::Welcome { .. }
+        | ToClient::Got { .. }
+        | ToClient::Event { .. } => {}
     }
 }
 

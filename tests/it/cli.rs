@@ -25,7 +25,7 @@ impl Home {
         Home { dir }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
@@ -35,7 +35,7 @@ impl Home {
         path
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    pub(crate) fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_ganger"));
         command
             .args(words)
@@ -43,11 +43,12 @@ impl Home {
             .env("XDG_STATE_HOME", self.path("state"))
             .env("XDG_RUNTIME_DIR", self.path("runtime"))
             .env_remove("GANGER_RUN")
+            .env_remove("GANGER_SOCKET")
             .stdin(Stdio::null());
         command
     }
 
-    fn output(&self, words: &[&str]) -> Output {
+    pub(crate) fn output(&self, words: &[&str]) -> Output {
         self.command(words).output().unwrap()
     }
 
@@ -118,7 +119,7 @@ impl Live {
         self.wait_for("attempt_started", |event| event["job"] == job)
     }
 
-    fn signal(&self, signal: i32) {
+    pub(crate) fn signal(&self, signal: i32) {
         let pid = rustix::process::Pid::from_child(&self.child);
         let signal = rustix::process::Signal::from_named_raw(signal).unwrap();
         rustix::process::kill_process(pid, signal).unwrap();

@@ -9,6 +9,7 @@ mod inputs;
 mod jobs;
 mod output;
 mod run;
+mod shared;
 mod task_file;
 mod tasks;
 mod template;

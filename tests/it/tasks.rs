@@ -31,7 +31,8 @@ fn run(example: &str, set: &[&str]) -> (Option<i32>, BTreeMap<String, usize>) {
     let out = format!("out={}", scratch.path().join("out").display());
     let mut command = ganger(scratch.path());
     command.arg("run").arg(folder().join(example)).args(["--plain", "--output", "failed"]);
-    for set in set.iter().chain([&out.as_str()]) {
+    let has_out = std::fs::read_to_string(folder().join(example)).unwrap().contains("\n  out: ");
+    for set in set.iter().chain(has_out.then_some(&out.as_str())) {
         command.args(["--set", set]);
     }
     let output = command.arg("--report").arg(&report).output().unwrap();
@@ -71,7 +72,19 @@ fn every_example_is_valid() {
         names.push(path.file_name().unwrap().to_string_lossy().into_owned());
     }
     names.sort();
-    let known = ["compress", "copy", "flaky", "hung", "logs", "sweep"].map(|n| format!("{n}.yaml"));
+    let known = [
+        "compress",
+        "copy",
+        "fetch",
+        "flaky",
+        "hung",
+        "logs",
+        "philosophers",
+        "pipeline",
+        "sweep",
+        "transfers",
+    ]
+    .map(|n| format!("{n}.yaml"));
     assert_eq!(names, known, "an example that no test here runs");
 }
 
@@ -111,6 +124,57 @@ fn flaky_ends_well_but_for_one_page() {
     assert_eq!(code, Some(1));
     assert_eq!((outcomes["fetch failed"], outcomes["fetch succeeded"]), (1, 23));
     assert_eq!(outcomes["complain succeeded"], 1);
+}
+
+#[test]
+fn money_moves_under_locks_and_none_is_lost() {
+    let outcomes = all_succeed("transfers.yaml", &[]);
+    assert_eq!((outcomes["transfer succeeded"], outcomes["audit succeeded"]), (60, 1));
+}
+
+#[test]
+fn a_pipeline_of_two_stages_loses_nothing() {
+    let outcomes = all_succeed("pipeline.yaml", &[]);
+    assert_eq!((outcomes["square succeeded"], outcomes["add succeeded"]), (3, 2));
+}
+
+#[test]
+fn three_at_a_time_are_fetched() {
+    let outcomes = all_succeed("fetch.yaml", &[]);
+    assert_eq!(outcomes["fetch succeeded"], 24);
+}
+
+#[test]
+fn philosophers_starve_until_one_is_killed() {
+    let scratch = tempfile::tempdir().unwrap();
+    let mut run = EndedWhenDropped(
+        ganger(scratch.path())
+            .arg("run")
+            .arg(folder().join("philosophers.yaml"))
+            .arg("--json")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap(),
+    );
+    let mut ended = BTreeMap::new();
+    for line in BufReader::new(run.0.stdout.take().unwrap()).lines() {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        if event["event"] == "deadlock_found" {
+            assert_eq!(event["members"].as_array().unwrap().len(), 5, "{event}");
+            let found = ganger(scratch.path()).args(["deadlocks", "--json"]).output().unwrap();
+            assert_eq!(found.status.code(), Some(1));
+            let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+            assert_eq!(found[0]["members"].as_array().unwrap().len(), 5, "{found}");
+            let killed = ganger(scratch.path()).args(["kill", "philosopher:3"]).status().unwrap();
+            assert!(killed.success());
+        }
+        if event["event"] == "job_ended" {
+            let outcome = event["outcome"].as_str().unwrap().to_owned();
+            *ended.entry(outcome).or_insert(0) += 1;
+        }
+    }
+    assert_eq!(run.0.wait().unwrap().code(), Some(1));
+    assert_eq!((ended["succeeded"], ended["cancelled"]), (4, 1));
 }
 
 /// A run that does not outlive a test that fails.

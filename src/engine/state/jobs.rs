@@ -440,7 +440,12 @@ impl State {
 
     /// Brings the numbers of ready and blocked jobs of a task, and its place among the tasks
     /// that can start something, in line with its queues and needs.
-    fn settle(&mut self, task: TaskIdx) {
+    pub(super) fn settle(&mut self, task: TaskIdx) {
+        let this = &mut self.tasks[task.0 as usize];
+        if this.awaits && this.idle == 0 && this.queued.is_empty() {
+            this.awaits = false;
+            self.shared.locks.await_no_more(task);
+        }
         let this = &mut self.tasks[task.0 as usize];
         let rules = &self.schedule.tasks[task.0 as usize];
         let pool = &mut self.pools[rules.pool.0 as usize];

@@ -28,6 +28,8 @@ pub(in crate::engine) enum Gate {
     /// This many needed tasks have not ended.
     Waiting(u32),
     Open,
+    /// They wait for what its `locks` and `uses` name.
+    Locked,
     /// Some needed task did not end as needed.
     Shut,
 }
@@ -59,6 +61,8 @@ pub(super) struct Task {
     /// `Some` when the task has ended; whether all of its jobs are good.
     pub ended: Option<bool>,
     pub counts: Counts,
+    /// Its next job waits for what it takes.
+    pub awaits: bool,
     /// It is in its pool's `startable`.
     pub listed: bool,
 }
@@ -74,6 +78,7 @@ impl Task {
 
     pub fn gate(&self) -> Gate {
         match (self.needs_unmet, self.needs_left) {
+            (0, 0) if self.awaits => Gate::Locked,
             (0, 0) => Gate::Open,
             (0, left) => Gate::Waiting(left),
             _ => Gate::Shut,

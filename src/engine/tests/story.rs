@@ -7,13 +7,15 @@ use super::watch::Watch;
 use crate::engine::{Effect, Engine, Input, Step};
 use crate::model::each::{Axis, EachMap, ProductMap, SharedAxis};
 use crate::model::exec::Finding;
+use crate::model::locks::{Given, LockNotice};
 use crate::model::{
     Answer, Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, Outcome,
     PauseTarget, PoolIdx, ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
     signal_name, signal_number,
 };
 use crate::plan::{
-    FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Schedule, TaskRules,
+    Declared, FailFast, Need, NeedWhen, OnDeadlock, OnFailure, PoolRules, QuietAction, QuietRule,
+    Schedule, TaskRules,
 };
 use std::time::Duration;
 
@@ -89,6 +91,17 @@ impl Story {
                     });
                 }
                 ["started", "by", "hand"] => auto_start = false,
+                ["semaphore", name, max] => {
+                    let max = max.parse().unwrap();
+                    schedule.shared.declared.push((name.into(), Declared::Semaphore { max }));
+                }
+                ["on_deadlock", what] => {
+                    schedule.shared.on_deadlock = match what {
+                        "stop_youngest" => OnDeadlock::StopYoungest,
+                        "stop" => OnDeadlock::Stop,
+                        _ => OnDeadlock::Report,
+                    };
+                }
                 ["with", "slots"] => with_slots = true,
                 _ => {
                     let (name, options) = line.split_once(':').unwrap();
@@ -320,6 +333,7 @@ impl Story {
             Event::RunStarted { .. }
             | Event::TaskEnded { .. }
             | Event::Linked { .. }
+            | Event::Shared { .. }
             | Event::Signalled { .. } => return None,
             Event::JobsAdded { task: t, count, .. } => format!("added {} {count}", task(t)),
             Event::InputsFailed { task: t, .. } => format!("no-inputs {}", task(t)),
@@ -368,6 +382,17 @@ impl Story {
             },
             Event::Paused { .. } => "paused".to_owned(),
             Event::Resumed { .. } => "resumed".to_owned(),
+            Event::LocksAwaited { task: t, .. } => format!("awaits {}", task(t)),
+            Event::LocksFree { task: t } => format!("free {}", task(t)),
+            Event::LockNoticed { notice, .. } => match &**notice {
+                LockNotice::OwnerDied { names, .. } => format!("owner-died {}", names.join("+")),
+                LockNotice::OrderInverted { first, second, .. } => {
+                    format!("inverted {first}+{second}")
+                }
+                LockNotice::HeldLong { name, .. } => format!("held-long {name}"),
+            },
+            Event::DeadlockFound { deadlock, .. } => format!("deadlock {}", deadlock.text),
+            Event::DeadlockGone { id, .. } => format!("deadlock-gone {id}"),
             Event::RunStopping { how, .. } => format!("run-stopping {how:?}").to_lowercase(),
             Event::RunEnded { outcome, exit_code, .. } => {
                 format!("run {outcome:?} {exit_code}").to_lowercase()
@@ -389,6 +414,16 @@ impl Story {
             Effect::Freeze { attempt } => format!("freeze {}", self.id(*attempt)),
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
+            Effect::Tell { client, id, result } => {
+                let fate = match result {
+                    Ok(Given::Locks { owner_died }) if !owner_died.is_empty() => {
+                        format!("died={}", owner_died.join("+"))
+                    }
+                    Ok(_) => "ok".to_owned(),
+                    Err(refusal) => format!("{:?}", refusal.error).to_lowercase(),
+                };
+                format!("tell {client}.{id} {fate}")
+            }
         }
     }
 }
@@ -406,6 +441,7 @@ fn reason_word(reason: StopReason) -> &'static str {
         StopReason::Leftovers => "leftovers",
         StopReason::Quiet => "quiet",
         StopReason::Timeout => "timeout",
+        StopReason::Deadlock => "deadlock",
         StopReason::ProcessLimit => "processes",
         StopReason::MemoryLimit => "memory",
         StopReason::Shrink => "shrink",
@@ -458,6 +494,17 @@ fn task_rules(schedule: &Schedule, name: &str, options: &str) -> (TaskRules, u32
                 rules.quiet = Some(QuietRule { after: Duration::from_secs(1), action });
             }
             "late" => rules.expand_when_ready = true,
+            "locks" => {
+                let lock = |text: &str| match text.strip_suffix(":shared") {
+                    Some(name) => (name.into(), true),
+                    None => (text.into(), false),
+                };
+                rules.takes.locks = value.split('+').map(lock).collect();
+            }
+            "uses" => {
+                let (name, n) = value.split_once(':').unwrap();
+                rules.takes.uses = vec![(name.into(), n.parse().unwrap())];
+            }
             _ => panic!("`{option}` is no option"),
         }
     }

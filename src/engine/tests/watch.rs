@@ -195,7 +195,14 @@ impl Watch {
                 self.run_ended(*outcome, *exit_code)?;
             }
             Event::Prioritized { job, from, to, .. } => self.prioritized(*job, *from, *to)?,
-            Event::RunStarted { .. } | Event::Expanding { .. } => {}
+            Event::RunStarted { .. }
+            | Event::Expanding { .. }
+            | Event::LocksAwaited { .. }
+            | Event::LocksFree { .. }
+            | Event::Shared { .. }
+            | Event::LockNoticed { .. }
+            | Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. } => {}
         }
         Ok(())
     }
@@ -472,6 +479,7 @@ impl Watch {
 
     fn effect(&mut self, effect: &Effect, bundled: bool) -> Check {
         match effect {
+            Effect::Tell { .. } => {}
             Effect::Launch { attempt, task, slot, .. } => {
                 let seen = self.running(*attempt)?;
                 ensure!(!seen.launch_ordered, "launched twice");

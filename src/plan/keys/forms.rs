@@ -1,6 +1,7 @@
 //! What single values look like: durations, sizes, names and the like.
 
 use super::{Bare, Form, Names};
+use crate::model::locks::is_name;
 use crate::model::signal_number;
 use crate::plan::{read, units};
 
@@ -90,6 +91,17 @@ pub(super) static LINE: Form = Form {
     hint: "Write a short name.",
 };
 
+pub(super) static SHARED_NAME: Form = Form {
+    what: "a name",
+    pattern: SHARED_PATTERN,
+    bare: Bare::Any,
+    check: |text| shared_name(text).map_err(|_| String::new()),
+    hint: "Names are made of letters, digits, `_`, `.`, `:`, `/` and `-`, and do not start with \
+           `.`, `:`, `/` or `-`.",
+};
+pub(super) static LOCK_NAMES: Names =
+    Names { what: "a shared primitive", pattern: SHARED_PATTERN, taken: &[], check: shared_name };
+
 pub(super) static POOL_NAMES: Names = Names {
     what: "a pool",
     pattern: r"^[A-Za-z0-9_][A-Za-z0-9_.-]*$",
@@ -128,6 +140,19 @@ const MADE_OF: &str =
 pub fn is_range(text: &str) -> bool {
     let is_whole = |end: &str| end.trim().parse::<i64>().is_ok();
     text.split_once("..").is_some_and(|(first, last)| is_whole(first) && is_whole(last))
+}
+
+const SHARED_PATTERN: &str = r"^[A-Za-z0-9_][A-Za-z0-9_.:/-]{0,199}$";
+
+fn shared_name(text: &str) -> Result<(), String> {
+    match is_name(text) {
+        true => Ok(()),
+        false => {
+            Err("is made of letters, digits, `_`, `.`, `:`, `/` and `-`, does not start with \
+                      `.`, `:`, `/` or `-`, and has at most 200 bytes"
+                .to_owned())
+        }
+    }
 }
 
 fn plain_name(text: &str) -> Result<(), String> {

@@ -1,8 +1,8 @@
 //! The table itself, and the shapes made of it.
 
 use super::forms::{
-    DURATION, ENV_NAMES, FAIL_FAST, INPUT_NAMES, LASTING, LINE, NAME, POOL_NAMES, RANGE, SIGNAL,
-    SIZE, THREADS, VAR_NAMES, WORKER_COUNT,
+    DURATION, ENV_NAMES, FAIL_FAST, INPUT_NAMES, LASTING, LINE, LOCK_NAMES, NAME, POOL_NAMES,
+    RANGE, SHARED_NAME, SIGNAL, SIZE, THREADS, VAR_NAMES, WORKER_COUNT,
 };
 use super::{Key, Shape, Type};
 
@@ -12,6 +12,7 @@ const SOME_TEXTS: Type = Type::List { of: &Type::Text, min: 1 };
 const TEXT_OR_TEXTS: Type = Type::Either(&[Type::Text, SOME_TEXTS]);
 const EXIT_CODE: Type = Type::Int { min: 0, max: 255 };
 const EXIT_CODES: Type = Type::Either(&[EXIT_CODE, Type::List { of: &EXIT_CODE, min: 1 }]);
+const PERMITS: Type = Type::Int { min: 1, max: 1_000_000 };
 const ENV: Type = Type::Names { names: &ENV_NAMES, of: &Type::Text, fixed: &[] };
 
 /// The top level of a task file.
@@ -36,15 +37,16 @@ static LIMITS: Shape =
     Shape { place: "`limits`", keys: &LIMITS_KEYS, without: None, partial: true };
 static QUIET: Shape = Shape { place: "`quiet`", keys: &QUIET_KEYS, without: None, partial: true };
 static TTY: Shape = Shape { place: "`tty`", keys: &TTY_KEYS, without: None, partial: true };
+static QUEUE: Shape = Shape { place: "a queue", keys: &QUEUE_KEYS, without: None, partial: false };
 static STDIN: Shape = Shape { place: "`stdin`", keys: &STDIN_KEYS, without: None, partial: false };
 static NEED: Shape = Shape { place: "a need", keys: &NEED_KEYS, without: None, partial: false };
 static SOURCE: Shape =
     Shape { place: "a source of inputs", keys: &SOURCE_KEYS, without: None, partial: false };
 
 /// All maps with fixed keys, in the order of the reference.
-pub static SHAPES: [&Shape; 13] = [
+pub static SHAPES: [&Shape; 14] = [
     &TOP, &WORKERS, &POOL, &TASK, &DEFAULTS, &SOURCE, &NEED, &STOP, &RETRIES, &QUIET, &LIMITS,
-    &STDIN, &TTY,
+    &STDIN, &TTY, &QUEUE,
 ];
 
 const fn key(
@@ -66,7 +68,7 @@ const fn required(
     Key { name, takes, required: true, default: "", doc, example }
 }
 
-static TOP_KEYS: [Key; 11] = [
+static TOP_KEYS: [Key; 20] = [
     key(
         "name",
         Type::Form(&LINE),
@@ -135,6 +137,80 @@ static TOP_KEYS: [Key; 11] = [
         "Start nothing more once this many jobs, or this share of all, have not ended well.",
         "fail_fast: 10%",
     ),
+    key(
+        "locks",
+        Type::Either(&[
+            Type::List { of: &Type::Form(&SHARED_NAME), min: 0 },
+            Type::Names {
+                names: &LOCK_NAMES,
+                of: &Type::Word(&["lock", "rlock", "rwlock"]),
+                fixed: &[],
+            },
+        ]),
+        "made at first use",
+        "Locks that jobs share.",
+        "locks: [db, index]",
+    ),
+    key(
+        "semaphores",
+        Type::Names { names: &LOCK_NAMES, of: &PERMITS, fixed: &[] },
+        "made at first use",
+        "Semaphores that jobs share, and how many permits each has.",
+        "semaphores: {api: 3}",
+    ),
+    key(
+        "events",
+        Type::List { of: &Type::Form(&SHARED_NAME), min: 0 },
+        "made at first use",
+        "Events that jobs set and wait for.",
+        "events: [ready]",
+    ),
+    key(
+        "barriers",
+        Type::Names { names: &LOCK_NAMES, of: &PERMITS, fixed: &[] },
+        "made at first use",
+        "Barriers, and how many parties each waits for.",
+        "barriers: {start: 3}",
+    ),
+    key(
+        "queues",
+        Type::Names {
+            names: &LOCK_NAMES,
+            of: &Type::Either(&[PERMITS, Type::Map(&QUEUE)]),
+            fixed: &[],
+        },
+        "made at first use",
+        "Queues that jobs share; `{max: 8}` is the same as `8`.",
+        "queues: {frames: {max: 8}}",
+    ),
+    key(
+        "values",
+        Type::Names { names: &LOCK_NAMES, of: &Type::Text, fixed: &[] },
+        "made at first use",
+        "Values that jobs share, and what each begins with: a whole number or a text.",
+        "values: {done: 0}",
+    ),
+    key(
+        "on_deadlock",
+        Type::Word(&["report", "stop_youngest", "stop"]),
+        "report",
+        "What happens when a circle of waits has closed: nothing but words, the attempt of it that started last is stopped, or the run.",
+        "on_deadlock: stop_youngest",
+    ),
+    key(
+        "wait_timeout",
+        Type::Form(&LASTING),
+        "none",
+        "How long a job waits for a shared primitive when it says nothing itself.",
+        "wait_timeout: 5m",
+    ),
+    key(
+        "hold_warn",
+        Type::Form(&LASTING),
+        "never",
+        "A lock that is held for longer is told about.",
+        "hold_warn: 30s",
+    ),
     required(
         "tasks",
         Type::List { of: &Type::Map(&TASK), min: 1 },
@@ -143,7 +219,7 @@ static TOP_KEYS: [Key; 11] = [
     ),
 ];
 
-static TASK_KEYS: [Key; 29] = [
+static TASK_KEYS: [Key; 31] = [
     required("name", Type::Form(&NAME), "The name of the task, once in the file.", "name: resize"),
     key(
         "description",
@@ -203,6 +279,27 @@ static TASK_KEYS: [Key; 29] = [
         "0",
         "Ready jobs of a higher priority start first; equal ones in file order.",
         "priority: 10",
+    ),
+    key(
+        "locks",
+        Type::Either(&[
+            Type::List { of: &Type::Form(&SHARED_NAME), min: 0 },
+            Type::Names {
+                names: &LOCK_NAMES,
+                of: &Type::Word(&["exclusive", "shared"]),
+                fixed: &[],
+            },
+        ]),
+        "none",
+        "Locks that a job takes before it starts, all or none, and gives back when it ends.",
+        "locks: {db: shared}",
+    ),
+    key(
+        "uses",
+        Type::Names { names: &LOCK_NAMES, of: &PERMITS, fixed: &[] },
+        "none",
+        "Permits of semaphores that a job takes before it starts, with its `locks`.",
+        "uses: {api: 1}",
     ),
     key(
         "timeout",
@@ -520,4 +617,15 @@ static TTY_KEYS: [Key; 2] = [
 static STDIN_KEYS: [Key; 2] = [
     key("text", Type::Text, "", "The text that a job reads.", "text: yes"),
     key("file", Type::Text, "", "The file that a job reads.", "file: words.txt"),
+];
+
+static QUEUE_KEYS: [Key; 2] = [
+    key("max", PERMITS, "no limit", "How many items it holds; then putting waits.", "max: 8"),
+    key(
+        "order",
+        Type::Word(&["fifo", "lifo", "priority"]),
+        "fifo",
+        "Which item leaves first: the oldest, the newest, or the one of the smallest priority.",
+        "order: lifo",
+    ),
 ];

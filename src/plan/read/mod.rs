@@ -6,6 +6,7 @@
 
 mod needs;
 mod program;
+mod shared;
 mod sources;
 mod task;
 mod texts;
@@ -163,6 +164,8 @@ impl<'a> Reader<'a> {
         self.read_pools(root);
         let read = self.read_tasks(root);
         let tasks = self.link_needs(read);
+        let mut shared = self.read_shared(root);
+        self.check_takes(&tasks, &mut shared);
         let tasks = self.select(tasks);
         let text = |key: &str| root.get(key).and_then(|n| n.text());
         let plan = Plan {
@@ -171,6 +174,7 @@ impl<'a> Reader<'a> {
             workdir: self.workdir.clone(),
             pools: std::mem::take(&mut self.pools),
             fail_fast: text("fail_fast").and_then(|t| fail_fast(t).ok()),
+            shared,
             tasks,
             vars: self.vars.clone(),
         };

@@ -1,6 +1,7 @@
 //! Tasks: one entry of `tasks` with `defaults` behind it.
 
 use super::needs::{ReadTask, WrittenNeed};
+use super::shared::takes;
 use super::sources::truth;
 use super::texts::Scope;
 use super::{Reader, threads};
@@ -229,6 +230,7 @@ impl Reader<'_> {
             },
             ok_codes: at.get("ok_codes").and_then(codes).unwrap_or_else(|| vec![0]),
             expand_when_ready,
+            takes: takes(at.get("locks"), at.get("uses")),
         }
     }
 

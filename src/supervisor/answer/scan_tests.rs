@@ -40,7 +40,10 @@ impl World {
         let pool = PoolRules { name: "default".into(), min: 1, max: 4, start: 4 };
         let tasks = vec![rules("first"), TaskRules { needs, ..rules("work") }];
         let mut world = World {
-            engine: Engine::new(Schedule { pools: vec![pool], tasks, fail_fast: None }, 1),
+            engine: Engine::new(
+                Schedule { pools: vec![pool], tasks, fail_fast: None, ..Schedule::default() },
+                1,
+            ),
             ledger: Ledger::default(),
             inputs: vec![Some(Arc::new(first)), Some(Arc::new(work))],
             running: VecDeque::new(),

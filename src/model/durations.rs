@@ -1,6 +1,6 @@
-//! How long attempts took, in a room that does not grow with their number.
+//! How long things took, in a room that does not grow with their number.
 
-use crate::model::query::Durations;
+use super::query::Durations;
 use std::time::Duration;
 
 /// Buckets for each doubling: their width is a sixteenth, so that the upper end of a bucket is
@@ -10,7 +10,7 @@ const PER_OCTAVE_BITS: u32 = 4;
 /// Counts durations in buckets that grow with the duration, from a microsecond up.
 ///
 /// Only buckets that hold something take room: at most 64 octaves of 16, 12 KB.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Number of the bucket and what it holds, by number.
     buckets: Vec<(u16, u32)>,

@@ -1,0 +1,1 @@
+//! What is easily got wrong, one by one.

@@ -1,0 +1,144 @@
+//! The primitives that jobs share, as part of a run: what clients ask for, what jobs take before
+//! they start, and what happens when a circle of waits has closed.
+
+use super::locks::{Circle, Told, WaitNo, sentence};
+use super::{Effect, Engine};
+use crate::model::locks::{Deadlock, LockChange, Member, Party};
+use crate::model::{Event, JobNo, Requester, StopHow, StopReason, TaskIdx};
+use crate::plan::OnDeadlock;
+use std::collections::BTreeSet;
+
+impl Engine {
+    /// Takes in what clients and processes do. The engine's own changes come from nobody else.
+    pub(super) fn take_lock_change(&mut self, change: LockChange) {
+        if !matches!(change, LockChange::TimePassed | LockChange::Settled) {
+            self.change_locks(change);
+        }
+    }
+
+    fn change_locks(&mut self, change: LockChange) {
+        let at = self.now.mono;
+        self.emit(Event::Shared { at, change: Box::new(change) });
+    }
+
+    /// Does what is to be told after a fact.
+    pub(super) fn tell(&mut self) {
+        for told in self.state.take_told() {
+            match told {
+                Told::Answer { client, id, result } => {
+                    self.effect(Effect::Tell { client, id, result });
+                }
+                Told::Notice(notice) => {
+                    self.emit(Event::LockNoticed { notice: Box::new(notice), at: self.now });
+                }
+            }
+        }
+    }
+
+    /// Lets waits end whose time is up.
+    pub(super) fn pass_lock_deadlines(&mut self) {
+        if self.state.locks().deadline().is_some_and(|at| at <= self.now.mono) {
+            self.change_locks(LockChange::TimePassed);
+        }
+    }
+
+    /// Tasks whose next job can have what it takes by now.
+    pub(super) fn free_tasks(&mut self) {
+        for task in self.state.locks().awaiting() {
+            let takes = &self.state.rules(task).takes;
+            if self.state.awaits_locks(task) && self.state.locks().could_take(task, takes) {
+                self.emit(Event::LocksFree { task });
+            }
+        }
+    }
+
+    /// Whether jobs of a task have to wait for what they take; then they do.
+    pub(super) fn must_await(&mut self, task: TaskIdx) -> bool {
+        let takes = &self.state.rules(task).takes;
+        if takes.is_empty() || self.state.locks().could_take(task, takes) {
+            return false;
+        }
+        self.emit(Event::LocksAwaited { task, at: self.now });
+        true
+    }
+
+    /// What is still free after jobs had their turn goes to those who wait.
+    pub(super) fn settle_locks(&mut self) {
+        if self.state.locks().is_owing() {
+            self.change_locks(LockChange::Settled);
+        }
+    }
+
+    // ---- deadlocks
+
+    /// Looks for circles that waits have closed, and for those that are no more.
+    pub(super) fn check_deadlocks(&mut self) {
+        let over =
+            |deadlock: &&Deadlock| !self.state.locks().all_wait(deadlock.waits.iter().copied());
+        let gone: Vec<u64> = self.state.deadlocks().iter().filter(over).map(|d| d.id).collect();
+        let any_gone = !gone.is_empty();
+        for id in gone {
+            self.emit(Event::DeadlockGone { id, at: self.now });
+        }
+        let begun = self.state.take_begun();
+        let suspect = |no: &WaitNo| self.state.locks().may_close_circle(*no);
+        if !any_gone && !begun.iter().any(suspect) {
+            return;
+        }
+        for circle in self.state.locks().circles() {
+            let known = self.state.deadlocks().iter();
+            let known: BTreeSet<WaitNo> = known.flat_map(|d| d.waits.iter().copied()).collect();
+            if circle.waits.is_disjoint(&known) {
+                self.report_circle(circle);
+            }
+        }
+    }
+
+    fn report_circle(&mut self, circle: Circle) {
+        let name = |party: &Party| match party.job() {
+            Some(job) => self.state.job_words(job),
+            None => party.to_string(),
+        };
+        let text = sentence(&circle.members, name);
+        let members: Vec<Member> = circle
+            .members
+            .into_iter()
+            .map(|link| Member {
+                job: link.party.job(),
+                task: link.party.job().and_then(|job| self.state.task_of(job)).map(|(t, _)| t),
+                holds: link.holds.into_iter().collect(),
+                wants: link.wants.into_iter().collect(),
+                since: link.since,
+                party: link.party,
+            })
+            .collect();
+        let jobs: Vec<JobNo> = members.iter().filter_map(|member| member.job).collect();
+        let deadlock = Deadlock {
+            id: self.state.deadlocks_so_far() + 1,
+            at: self.now.mono,
+            members,
+            closed_by: circle.closed_by as u32,
+            behind: circle.behind,
+            until: circle.until,
+            waits: circle.waits.into_iter().collect(),
+            text: text.clone(),
+        };
+        self.emit(Event::DeadlockFound { deadlock: Box::new(deadlock), at: self.now });
+        match self.state.schedule().shared.on_deadlock {
+            OnDeadlock::Report => {}
+            OnDeadlock::StopYoungest => self.stop_youngest(&jobs),
+            OnDeadlock::Stop => {
+                self.stop_by_rule(StopHow::Stop, format!("deadlock: {text}"));
+            }
+        }
+    }
+
+    /// Stops the attempt that started last; it gives back what it holds.
+    fn stop_youngest(&mut self, jobs: &[JobNo]) {
+        let attempts = jobs.iter().filter_map(|job| self.state.attempt(*job));
+        let youngest = attempts.max_by_key(|attempt| (attempt.launched, attempt.id.job));
+        if let Some(job) = youngest.map(|attempt| attempt.id.job) {
+            self.stop_attempt(job, StopReason::Deadlock, &Requester::Rule, false);
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Requests for the primitives that jobs share: from clients into the engine, and back.
+
+use super::{Message, Supervisor};
+use crate::broker::{Claim, Ended};
+use crate::control::peer::Peer;
+use crate::control::proto::{OwnerPid, Role, ToClient};
+use crate::control::server::ClientId;
+use crate::engine::Input;
+use crate::model::locks::{Failure, Given, LockChange, Op, Refusal};
+use crate::model::{AttemptId, ProcRef};
+
+impl From<Ended> for Message {
+    fn from(Ended(proc): Ended) -> Message {
+        Message::ProcessEnded(proc)
+    }
+}
+
+/// A request as it was sent.
+pub(super) struct Request {
+    pub(super) id: u64,
+    pub(super) thread: Option<u64>,
+    pub(super) owner: Option<OwnerPid>,
+    pub(super) op: Op,
+}
+
+impl Supervisor {
+    /// Takes in who is at the other end of a connection.
+    pub(super) fn meet(&mut self, client: ClientId, role: &Role, peer: Peer) {
+        let claim = match role {
+            Role::Client(said) => Claim {
+                command: said.command,
+                ..Claim::new(said.job, said.attempt, said.label.as_deref())
+            },
+            Role::Owner | Role::Guest { .. } => Claim::default(),
+        };
+        self.broker.join(client, peer.pid, peer.pidfd, claim);
+    }
+
+    /// Asks the engine, which may answer later.
+    pub(super) fn ask_shared(&mut self, client: ClientId, request: Request) {
+        let Request { id, thread, owner, op } = request;
+        if self.exit_code.is_some() {
+            let over = Refusal::new(Failure::Closed, "the run has ended");
+            return self.refuse_shared(client, id, over);
+        }
+        let state = self.engine.state();
+        let is_running =
+            |claimed: AttemptId| state.attempt(claimed.job).is_some_and(|a| a.id == claimed);
+        match self.broker.party(client, thread, owner.map(|owner| owner.pid), is_running) {
+            Ok(party) => self.input(Input::Locks(LockChange::Asked { client, id, party, op })),
+            Err(refusal) => self.refuse_shared(client, id, refusal),
+        }
+    }
+
+    fn refuse_shared(&mut self, client: ClientId, id: u64, refusal: Refusal) {
+        self.clients.send(client, &ToClient::got(id, Err(refusal)));
+    }
+
+    /// Passes the engine's answer on.
+    pub(super) fn tell_shared(
+        &mut self,
+        client: ClientId,
+        id: u64,
+        result: Result<Given, Refusal>,
+    ) {
+        self.broker.answered(client);
+        self.clients.send(client, &ToClient::got(id, result));
+    }
+
+    /// A connection has ended: nobody is there to hear what it waits for.
+    pub(super) fn part(&mut self, client: ClientId) {
+        if self.broker.leave(client) {
+            self.input(Input::Locks(LockChange::Left { client }));
+        }
+    }
+
+    /// A process that asked for something, or was to own something, has ended.
+    pub(super) fn process_ended(&mut self, proc: ProcRef) {
+        self.broker.ended(proc);
+        self.input(Input::Locks(LockChange::Died { proc }));
+    }
+}
