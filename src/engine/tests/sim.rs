@@ -445,7 +445,8 @@ impl Sim {
             }
             7 => Op::Release { names: vec![name], anyone: false },
             8 => {
-                let (max, bounded, tied) = (None, true, self.dice.chance(90));
+                // A permit that belongs to nobody would be lost with its process.
+                let (max, bounded, tied) = (None, true, true);
                 Op::SemaphoreAcquire { name: permits, max, bounded, n: 1, tied, timeout_ms }
             }
             9 => Op::SemaphoreRelease { name: permits, max: None, bounded: true, n: 1 },
@@ -483,7 +484,7 @@ impl Sim {
             7 => Command::Kill { job: self.any_job(), now: self.dice.chance(30) },
             8 => Command::Kill { job: self.any_attempt().job, now: self.dice.chance(30) },
             9..=11 => Command::Retry { job: self.any_failed_job() },
-            12 if self.dice.chance(30) => {
+            12 if self.dice.chance(60) => {
                 Command::Signal { job: self.any_attempt().job, signal: 10 }
             }
             12 if self.dice.chance(20) => Command::Stop {
