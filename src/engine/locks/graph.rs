@@ -331,8 +331,8 @@ fn reach(start: Owner, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> BTreeSet<Own
 fn walk(core: &BTreeSet<Owner>, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<Owner> {
     let mut path: Vec<Owner> = core.first().copied().into_iter().collect();
     while let Some(last) = path.last() {
-        let next = edges.get(last).into_iter().flatten();
-        let next = next.filter(|n| core.contains(n) && !path.contains(n)).next().copied();
+        let mut next = edges.get(last).into_iter().flatten();
+        let next = next.find(|n| core.contains(n) && !path.contains(n)).copied();
         match next {
             Some(next) => path.push(next),
             None => break,
