@@ -39,7 +39,7 @@ use crate::model::{
     TaskInfo,
 };
 use crate::plan::inputs::InputSet;
-use crate::probe::{Probe, Shortage, WatchList, core_infos};
+use crate::probe::{Probe, Shortage, WatchList, core_infos, machine_info};
 use acts::Acts;
 use answer::Scans;
 use history::History;
@@ -338,6 +338,7 @@ fn info(setup: &Setup) -> RunInfo {
         dir: setup.folder.dir.display().to_string(),
         tasks: tasks.collect(),
         pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
+        machine: machine_info(),
         cores: core_infos(),
     }
 }
