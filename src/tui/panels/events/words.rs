@@ -10,7 +10,7 @@ use crate::tui::theme::Role;
 const BY: [&str; 6] = ["people", "screen", "cli", "signal", "rule", "ganger"];
 
 /// The kinds of events, as in `docs/json.md`, and requests.
-const KINDS: [&str; 25] = [
+const KINDS: [&str; 32] = [
     "asked",
     "attempt_ended",
     "attempt_launched",
@@ -18,6 +18,8 @@ const KINDS: [&str; 25] = [
     "attempt_started",
     "attempt_stopping",
     "backoff_over",
+    "deadlock_found",
+    "deadlock_gone",
     "expanding",
     "inputs_failed",
     "job_ended",
@@ -25,6 +27,11 @@ const KINDS: [&str; 25] = [
     "jobs_added",
     "leader_ended",
     "linked",
+    "lock_held_long",
+    "lock_order_inverted",
+    "locks_awaited",
+    "locks_free",
+    "owner_died",
     "paused",
     "prioritized",
     "rest_ended",
@@ -95,7 +102,8 @@ pub fn kind_mark(glyphs: &Glyphs, event: &EventRow) -> (&'static str, Role) {
         "attempt_quiet" => ("?", Role::Quiet),
         "paused" => (glyphs.paused, Role::Paused),
         "job_retrying" | "backoff_over" | "unskipped" => (glyphs.retried, Role::Warn),
-        "inputs_failed" => (glyphs.warning, Role::Bad),
+        "inputs_failed" | "deadlock_found" => (glyphs.warning, Role::Bad),
+        "owner_died" | "lock_order_inverted" | "lock_held_long" => (glyphs.warning, Role::Warn),
         "asked" | "scaled" | "prioritized" | "signalled" => (glyphs.marker, Role::Key),
         _ => (glyphs.dot, Role::Dim),
     }
@@ -124,7 +132,8 @@ mod tests {
         let arms = source.lines().filter(|line| line.contains("Event::") && line.contains("=> \""));
         let words: Vec<&str> = arms.filter_map(|line| line.split('"').nth(1)).collect();
         assert!(words.len() >= 20, "{words:?}");
-        for word in words {
+        // What is for the record alone is never told.
+        for word in words.into_iter().filter(|word| *word != "shared") {
             assert!(KINDS.contains(&word), "{word}");
         }
     }
