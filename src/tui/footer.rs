@@ -64,8 +64,8 @@ fn feedback(model: &Model, canvas: &mut Canvas<'_>) {
     canvas.part(width - cells, 0, cells, 1).put_cut(0, 0, cells, &text, role);
 }
 
-/// Cells of the hints that say how to get help and how to leave.
-const LEAVE_CELLS: u16 = 16;
+/// Cells of the hint that says how to leave.
+const LEAVE_CELLS: u16 = 8;
 
 /// Key hints, as many as have room; each can be clicked. Returns where they end.
 fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
@@ -79,7 +79,8 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
     let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).collect();
     let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
     // Help and how to leave are always there; the others as far as they fit.
-    let stays = |bar: &(Act, String, &str)| matches!(bar.0, Act::Help | Act::Quit);
+    let help_fits = width >= LEAVE_CELLS * 2;
+    let stays = |bar: &(Act, String, &str)| bar.0 == Act::Quit || (bar.0 == Act::Help && help_fits);
     let mut kept: u16 = bars.iter().filter(|bar| stays(bar)).map(cells).sum();
     let mut x = 1;
     for bar in &bars {
