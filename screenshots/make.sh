@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Makes a picture of ganger in a real terminal: kitty on a virtual display, drawn by software.
 #
+#   screenshots/make.sh all                                # every picture of the documentation
 #   screenshots/make.sh                                    # screenshots/run.png
 #   screenshots/make.sh -f tasks/sweep.yaml -o sweep.png -s 120x36 -w 8 -k '\e[B\r'
 #
@@ -16,6 +17,34 @@
 # Debian: apt-get install xvfb xauth kitty imagemagick xdotool fonts-jetbrains-mono libgl1-mesa-dri
 set -euo pipefail
 cd "$(dirname "$0")/.."
+
+# Every picture of the documentation: file, task file, size, seconds, keys, arguments.
+pictures() {
+  cat <<'TABLE'
+run.png|tasks/compress.yaml|132x36|10|jjj|-j8
+overview-80x24.png|tasks/compress.yaml|80x24|9|j|-j4
+overview-200x50.png|tasks/sweep.yaml|200x50|14|jj|-j6
+workers.png|tasks/sweep.yaml|132x30|14|3m|-j8
+alerts.png|tasks/hung.yaml|120x32|14|4|
+kill.png|tasks/hung.yaml|100x28|14|K|
+jobs.png|tasks/sweep.yaml|132x36|12|6|-j6
+tasks.png|tasks/logs.yaml|120x30|6|6a|
+output.png|tasks/compress.yaml|120x34|9|5maT|-j4
+timeline.png|tasks/sweep.yaml|132x36|14|7|-j6
+events.png|tasks/flaky.yaml|120x30|9|8|
+palette.png|tasks/sweep.yaml|110x32|8|:pri|-j4
+light.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme light
+colorblind.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme colorblind
+nord.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme nord
+TABLE
+}
+if [[ ${1:-} == all ]]; then
+  pictures | while IFS='|' read -r out file size wait keys args; do
+    [[ -z ${2:-} || $out == "$2" ]] || continue
+    "$0" -f "$file" -o "screenshots/$out" -s "$size" -w "$wait" -k "$keys" -a "$args" </dev/null
+  done
+  exit
+fi
 
 file=tasks/compress.yaml out=screenshots/run.png size=132x34 wait=10 keys=jjj args=-j8 text=''
 while getopts f:o:s:w:k:a:t: option; do

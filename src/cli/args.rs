@@ -114,6 +114,9 @@ pub struct RunArgs {
     /// Plain text instead of the screen
     #[arg(long, conflicts_with = "json")]
     pub plain: bool,
+    /// Say every change in a line of its own, for screen readers; implies --plain
+    #[arg(long, conflicts_with = "json")]
+    pub live: bool,
     /// One event a line, as JSON, instead of the screen
     #[arg(long, conflicts_with = "output")]
     pub json: bool,

@@ -191,7 +191,7 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 fn wants_screen(args: &RunArgs) -> bool {
-    let is_plain = args.plain || args.json || args.output.is_some();
+    let is_plain = args.plain || args.live || args.json || args.output.is_some();
     // Keys come from the controlling terminal when standard input is something else.
     !is_plain && io::stdout().is_terminal() && File::open("/dev/tty").is_ok()
 }
@@ -207,7 +207,7 @@ fn headless(
     let (prepared, warnings) = prepared(&folder.id, text, request)?;
     let (to_front, at_front) = std_mpsc::channel();
     let (to_supervisor, from_front) = mpsc::unbounded_channel::<ToServer>();
-    let (json, output) = (args.json, args.output.unwrap_or_default());
+    let (json, live, output) = (args.json, args.live, args.output.unwrap_or_default());
     let mut link = report::ChannelLink {
         send: move |message| to_supervisor.send(message).is_ok(),
         receive: at_front,
@@ -220,7 +220,7 @@ fn headless(
         Some(if json {
             report::json::follow(&mut link, &info, &streams)
         } else {
-            report::plain::follow(&mut link, &info, PlainOptions { output }, &streams)
+            report::plain::follow(&mut link, &info, PlainOptions { output, live }, &streams)
         })
     };
     let front = std::thread::Builder::new()

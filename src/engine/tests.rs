@@ -2,6 +2,7 @@
 
 mod endings;
 mod sabotage;
+mod shared;
 mod sim;
 mod simulations;
 mod steering;

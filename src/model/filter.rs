@@ -153,11 +153,18 @@ impl Filter {
         self.expr.as_ref().is_none_or(|expr| expr.holds(&holds) != Some(false))
     }
 
+    /// Returns the numbers that bound those of the jobs that may be wanted, both included.
+    pub fn job_bounds(&self) -> (i64, i64) {
+        self.expr.as_ref().map_or(EVERY_JOB, Expr::job_bounds)
+    }
+
     /// Whether some term reads labels or inputs, which makes it dear.
     pub fn reads_texts(&self) -> bool {
         self.expr.as_ref().is_some_and(Expr::reads_texts)
     }
 }
+
+const EVERY_JOB: (i64, i64) = (i64::MIN, i64::MAX);
 
 /// A filter taken apart.
 #[derive(Clone, Debug)]
@@ -176,6 +183,28 @@ impl Expr {
             Expr::Not(inner) => inner.holds(of).map(|holds| !holds),
             Expr::And(all) => decided_by(all, false, of),
             Expr::Or(any) => decided_by(any, true, of),
+        }
+    }
+
+    fn job_bounds(&self) -> (i64, i64) {
+        match self {
+            Expr::Term(Term::Compare { field: Field::Job, is, to }) => match is {
+                Comparison::Less => (i64::MIN, to.saturating_sub(1)),
+                Comparison::LessOrEqual => (i64::MIN, *to),
+                Comparison::Equal => (*to, *to),
+                Comparison::NotEqual => EVERY_JOB,
+                Comparison::GreaterOrEqual => (*to, i64::MAX),
+                Comparison::Greater => (to.saturating_add(1), i64::MAX),
+            },
+            Expr::Term(_) | Expr::Not(_) => EVERY_JOB,
+            Expr::And(parts) => {
+                let bounds = parts.iter().map(Expr::job_bounds);
+                bounds.fold(EVERY_JOB, |(low, high), (l, h)| (low.max(l), high.min(h)))
+            }
+            Expr::Or(parts) => {
+                let bounds = parts.iter().map(Expr::job_bounds);
+                bounds.reduce(|(low, high), (l, h)| (low.min(l), high.max(h))).unwrap_or(EVERY_JOB)
+            }
         }
     }
 

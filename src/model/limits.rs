@@ -76,6 +76,9 @@ pub const PROBE_COST_DIVISOR: u32 = 20;
 pub const PROBE_FDS: usize = 2048;
 /// Looks from one reading of what is dear or slow to change to the next: about two seconds.
 pub const PROBE_SLOW_LOOKS: u64 = 4;
+/// Processes of all jobs up to which the bytes they move are read every second; beyond it less
+/// often.
+pub const PROBE_IO_PROCESSES: usize = 128;
 /// Threads that the probe reads at one look: about a millisecond, so at the dearest a five
 /// hundredth of a core.
 pub const PROBE_THREADS: usize = 128;

@@ -50,8 +50,8 @@ pub use sample::{
     Sample, TreeSample,
 };
 pub use snapshot::{
-    Counts, FailureView, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView, WorkerState,
-    WorkerView,
+    Counts, FailureView, MachineInfo, PoolView, RunInfo, RunState, Snapshot, TaskInfo, TaskView,
+    WorkerState, WorkerView,
 };
 pub use style::{JobColor, JobStyle};
 pub use time::{Mono, Now, Wall};

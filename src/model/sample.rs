@@ -151,11 +151,11 @@ pub struct TreeSample {
     pub write_bytes_per_s: Option<f32>,
     /// Page faults per second that had to wait for a disk.
     pub major_faults_per_s: Option<f32>,
-    /// Times per second that a main thread gave up its CPU to wait for something, of the few
-    /// busiest processes of the tree; a few seconds old at most.
+    /// Times per second that main threads gave up their CPU to wait for something, of the few
+    /// processes that used most CPU in their life; a few seconds old at most.
     pub voluntary_switches_per_s: Option<f32>,
-    /// Open file descriptors of the process that has most, among the first few of the tree: the
-    /// number that `RLIMIT_NOFILE` bounds. A few seconds old at most.
+    /// Open file descriptors of the process that has most, among the few that used most CPU in
+    /// their life: the number that `RLIMIT_NOFILE` bounds. A few seconds old at most.
     pub fds: Option<u32>,
     pub threads: u32,
     /// Threads that were on a CPU or waited for one, on average, rounded.

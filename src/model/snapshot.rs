@@ -26,9 +26,22 @@ pub struct RunInfo {
     pub dir: String,
     pub tasks: Vec<TaskInfo>,
     pub pools: Vec<String>,
+    /// What machine it is; empty where the system does not tell.
+    #[serde(default)]
+    pub machine: MachineInfo,
     /// The cores that were online when the run started, by number.
     #[serde(default)]
     pub cores: Vec<CoreInfo>,
+}
+
+/// The machine that a run is on.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct MachineInfo {
+    pub host: String,
+    /// `Linux 6.1.0-13-amd64`
+    pub kernel: String,
+    /// The model of its processors.
+    pub cpu: String,
 }
 
 /// A task, as front ends need to know it.

@@ -2,7 +2,7 @@
 //! writes them anew.
 
 use crate::model::limits;
-use rustix::fs::{Mode, OFlags, RawDir};
+use rustix::fs::{Mode, OFlags, RawDir, SeekFrom};
 use rustix::io::Errno;
 use std::fmt::Write;
 use std::fs::File;
@@ -44,6 +44,7 @@ pub struct Folder {
     most: usize,
     /// Files that ganger may have open at all.
     system: usize,
+    pid_to_place: Option<i64>,
 }
 
 /// Why a file of a process was not read.
@@ -75,6 +76,7 @@ impl Folder {
             n_open: 0,
             most: 0,
             system: limit.and_then(|n| usize::try_from(n).ok()).unwrap_or(usize::MAX),
+            pid_to_place: None,
         }
     }
 
@@ -130,15 +132,56 @@ impl Folder {
     pub fn numbers(&mut self, name: &str) -> Vec<i32> {
         let Some(dir) = &self.dir else { return Vec::new() };
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let Ok(dir) = rustix::fs::openat(dir, name, flags, Mode::empty()) else {
-            return Vec::new();
-        };
-        let mut numbers = Vec::new();
-        let mut entries = RawDir::new(&dir, self.entries.as_mut_slice());
-        while let Some(Ok(entry)) = entries.next() {
-            numbers.extend(entry.file_name().to_str().ok().and_then(|n| n.parse::<i32>().ok()));
+        match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+            Ok(dir) => self.list(&dir).0,
+            Err(_) => Vec::new(),
         }
-        numbers
+    }
+
+    /// Returns all processes.
+    pub fn processes(&mut self) -> Vec<i32> {
+        self.processes_from(0)
+    }
+
+    /// Returns the processes with a pid above `pid`, or all where the folder cannot be entered in
+    /// its middle.
+    pub fn processes_above(&mut self, pid: i32) -> Vec<i32> {
+        let place =
+            self.pid_to_place.and_then(|shift| u64::try_from(shift + i64::from(pid) + 1).ok());
+        self.processes_from(place.unwrap_or(0))
+    }
+
+    fn processes_from(&mut self, place: u64) -> Vec<i32> {
+        let Some(dir) = self.dir.take() else { return Vec::new() };
+        let found = match rustix::fs::seek(&dir, SeekFrom::Start(place)) {
+            Ok(_) => self.list(&dir),
+            Err(_) => (Vec::new(), None),
+        };
+        self.dir = Some(dir);
+        if place == 0 {
+            self.pid_to_place = found.1;
+        }
+        found.0
+    }
+
+    /// Lists numbers from where a folder stands. Also returns how far the place of an entry is
+    /// from its number, when that is the same for all: the kernel counts places in `/proc` by
+    /// pid, which other file systems do not.
+    fn list(&mut self, dir: &OwnedFd) -> (Vec<i32>, Option<i64>) {
+        let (mut numbers, mut shift, mut is_same) = (Vec::new(), None, true);
+        let mut entries = RawDir::new(dir, self.entries.as_mut_slice());
+        let mut place = None;
+        while let Some(Ok(entry)) = entries.next() {
+            // Each entry has the place of the one behind it.
+            let this = place.replace(i64::try_from(entry.next_entry_cookie()).unwrap_or(i64::MAX));
+            let name = entry.file_name().to_str().ok();
+            let Some(n) = name.and_then(|n| n.parse::<i32>().ok()) else { continue };
+            if let Some(this) = this.map(|place| place.saturating_sub(i64::from(n))) {
+                is_same &= *shift.get_or_insert(this) == this;
+            }
+            numbers.push(n);
+        }
+        (numbers, shift.filter(|_| is_same))
     }
 }
 
@@ -148,5 +191,37 @@ fn trouble(error: Errno) -> Trouble {
         Errno::NOENT | Errno::SRCH => Trouble::Gone,
         Errno::ACCESS | Errno::PERM => Trouble::Forbidden,
         _ => Trouble::Unreadable,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proc_is_listed_from_its_middle() {
+        let mut proc = Folder::open(Path::new("/proc"));
+        let own = std::process::id().cast_signed();
+        assert!(proc.processes().contains(&own));
+        assert!(proc.pid_to_place.is_some(), "places in /proc are counted by pid");
+        assert!(proc.processes_above(own - 1).contains(&own));
+        let above = proc.processes_above(own);
+        assert!(above.iter().all(|pid| *pid > own), "{own} {above:?}");
+        assert!(proc.processes().contains(&own), "and from its start again");
+    }
+
+    #[test]
+    fn files_are_kept_up_to_the_budget() {
+        let mut proc = Folder::open(Path::new("/proc"));
+        let own = std::process::id().cast_signed();
+        proc.system = 128 + 8 + 4;
+        assert!(proc.set_budget(0, 1));
+        let mut kept: Vec<Option<OwnedFd>> = (0..6).map(|_| None).collect();
+        for file in &mut kept {
+            assert!(proc.read(file, own, "stat", Keep::All).is_ok_and(|text| !text.is_empty()));
+        }
+        assert_eq!(kept.iter().flatten().count(), 4);
+        assert!(!proc.set_budget(4, 2), "more attempts need files of their own");
+        assert_eq!(proc.read(&mut None, 0, "stat", Keep::All).err(), Some(Trouble::Gone));
     }
 }

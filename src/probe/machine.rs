@@ -21,7 +21,16 @@ pub struct Machine {
     last_pressure: Option<Pressure>,
     /// CPU time of this process at the look before.
     own: Option<(Mono, Duration)>,
-    forks: Option<u64>,
+    born: Option<Born>,
+}
+
+/// What tells whether, and with which pids, processes were started since.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Born {
+    /// Processes and threads that the machine has ever started.
+    pub forks: u64,
+    /// The newest pid; pids are given out in rising order and start again from below.
+    pub newest: i32,
 }
 
 impl Machine {
@@ -39,7 +48,7 @@ impl Machine {
             shares: Vec::new(),
             last_pressure: None,
             own: None,
-            forks: None,
+            born: None,
         };
         machine.ticks = machine.read_cores();
         machine.own_cpu_percent(clock::mono());
@@ -71,15 +80,17 @@ impl Machine {
         }
     }
 
-    /// Returns how many processes and threads were ever started, as of the last look.
-    pub fn forks(&self) -> Option<u64> {
-        self.forks
+    /// Returns what was started, as of the last look.
+    pub fn born(&self) -> Option<Born> {
+        self.born
     }
 
     fn read_cores(&mut self) -> Vec<CoreTicks> {
         let Some(stat) = self.stat.read(&mut self.buffer) else { return Vec::new() };
-        self.forks = procfs::forks(stat);
-        cores(stat)
+        let (forks, cores) = (procfs::forks(stat), cores(stat));
+        let newest = self.loadavg.read(&mut self.buffer).and_then(procfs::newest_pid);
+        self.born = forks.zip(newest).map(|(forks, newest)| Born { forks, newest });
+        cores
     }
 
     fn read_pressure(&mut self) -> Option<Pressure> {
@@ -143,7 +154,7 @@ mod tests {
         assert!(sample.swap_total_bytes >= sample.swap_used_bytes, "{sample:?}");
         assert!(sample.load.iter().all(|l| *l >= 0.0), "{sample:?}");
         assert!(sample.own.cpu_percent.is_some_and(|p| p >= 0.0), "{sample:?}");
-        assert!(machine.forks().is_some_and(|n| n > 0));
+        assert!(machine.born().is_some_and(|b| b.forks > 0 && b.newest > 0));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod aside;
 mod cores;
 mod cpus;
 mod files;
+mod host;
 mod load;
 mod machine;
 mod processes;
@@ -22,6 +23,7 @@ mod trees;
 
 pub use cores::core_infos;
 pub use cpus::{Cpus, usable_cpus};
+pub use host::machine_info;
 pub use shortage::{Shortage, read_shortage};
 
 use crate::clock;
@@ -179,10 +181,10 @@ impl Looker {
         watched: &[Watched],
         on_finding: &mut dyn FnMut(Finding),
     ) -> Sample {
-        // The machine first: it says how many processes were started, so that the trees know
-        // whether they have to look for new ones.
+        // The machine first: it says what was started, so that the trees know whether and where
+        // they have to look for new processes.
         let mut machine = self.machine.look(now.mono);
-        let mut trees = self.trees.look(now, watched, self.machine.forks(), on_finding);
+        let mut trees = self.trees.look(now, watched, self.machine.born(), on_finding);
         spread::spread(&mut machine.cores, self.trees.uses());
 
         let seen = self.aside.report();

@@ -7,6 +7,7 @@
 //! ever. `schedstat` comes first, since it costs a third: who has not run is not read further.
 
 use super::files::{Folder, Keep, Trouble};
+use super::machine::Born;
 use super::procfs::{self, IoBytes, PidStat, Sched};
 use super::threads::Threads;
 use crate::model::{AttemptId, Mono, ProcRef, limits};
@@ -32,13 +33,12 @@ pub struct Member {
     /// It may have moved bytes since `io` was read.
     io_is_old: bool,
     files: Files,
-    seen_at_look: u64,
     /// It is there but could not be read at this look.
     pub unreadable: bool,
 }
 
 impl Member {
-    fn new(attempt: AttemptId, stat: PidStat, files: Files, seen_at_look: u64) -> Member {
+    fn new(attempt: AttemptId, stat: PidStat, files: Files) -> Member {
         Member {
             attempt,
             stat,
@@ -49,7 +49,6 @@ impl Member {
             io: None,
             io_is_old: true,
             files,
-            seen_at_look,
             unreadable: false,
         }
     }
@@ -96,12 +95,21 @@ pub struct Processes {
     ended: Vec<Ended>,
     /// Some process could not be read and may belong to any attempt.
     missed: bool,
-    /// Forks of the machine before processes were listed last.
-    listed_at_fork: Option<u64>,
+    /// What the machine had started before processes were listed last.
+    listed: Option<Born>,
     /// Leaders at the look before.
     leaders: HashSet<ProcRef>,
     /// The kernel counts how long threads ran and waited.
     has_sched: bool,
+}
+
+/// Where processes may be that were not seen yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum New {
+    None,
+    /// Above the first pid, up to the second.
+    Between(i32, i32),
+    Anywhere,
 }
 
 /// A process of an attempt that is gone, with what it last showed.
@@ -123,7 +131,7 @@ impl Processes {
             others: HashMap::new(),
             ended: Vec::new(),
             missed: false,
-            listed_at_fork: None,
+            listed: None,
             leaders: HashSet::new(),
             has_sched: own.is_ok_and(|text| procfs::sched(&text).is_some()),
         }
@@ -135,7 +143,7 @@ impl Processes {
         self.others.clear();
         self.ended.clear();
         self.leaders.clear();
-        self.listed_at_fork = None;
+        self.listed = None;
     }
 
     /// Closes what is kept open, so that the next look opens everything anew.
@@ -150,13 +158,13 @@ impl Processes {
         assert!(fs::write(self.root.join("uptime"), text).is_ok());
     }
 
-    /// Looks at the machine: afterwards [`Processes::members`] are those alive now. `forks` is
-    /// how many processes the machine had ever started shortly before.
+    /// Looks at the machine: afterwards [`Processes::members`] are those alive now. `born` is
+    /// what the machine had started shortly before.
     pub fn look(
         &mut self,
         now: Mono,
         leaders: &HashMap<i32, (AttemptId, ProcRef)>,
-        forks: Option<u64>,
+        born: Option<Born>,
     ) {
         self.look += 1;
         self.drop_members_of_ended_attempts(leaders);
@@ -164,22 +172,15 @@ impl Processes {
         if !self.folder.set_budget(n_open, leaders.len()) {
             self.members.values_mut().for_each(|member| member.files = Files::default());
         }
-        // Where nobody was started, nobody is new: the list of all processes costs as much as
-        // all the rest.
-        let may_be_new = forks.is_none() || forks != self.listed_at_fork || self.missed;
-        let pids = if may_be_new { self.pids() } else { self.members.keys().copied().collect() };
-        self.missed = false;
-        for pid in &pids {
-            self.read_again(*pid);
-        }
-        self.note_the_gone();
-        if may_be_new {
-            self.listed_at_fork = forks;
-            self.others.retain(|_, other| other.listed_at_look == self.look);
-        }
         let now_leaders = leaders.values().map(|(_, proc)| *proc).collect();
-        let changed = std::mem::replace(&mut self.leaders, now_leaders) != self.leaders;
-        if may_be_new || changed {
+        let may_join = std::mem::replace(&mut self.leaders, now_leaders) != self.leaders;
+
+        let new = self.new_since(born);
+        let may_join = may_join || new != New::None;
+        self.missed = false;
+        self.read(new);
+        self.listed = born;
+        if may_join {
             let strangers: Vec<i32> = self.others.keys().copied().collect();
             for pid in strangers {
                 if let Some(attempt) = self.attempt_of(pid, leaders) {
@@ -190,9 +191,55 @@ impl Processes {
         self.look_at_threads(now);
     }
 
+    /// Where processes may be that the look before did not see.
+    fn new_since(&self, born: Option<Born>) -> New {
+        // Now and then all the same: numbers may come from something that stands in for the
+        // kernel, as in some containers.
+        let is_turn = self.look.is_multiple_of(limits::PROBE_REREAD_LOOKS);
+        match (self.listed, born) {
+            (Some(before), Some(now)) if !is_turn && !self.missed => {
+                if before.forks == now.forks {
+                    New::None
+                } else if before.newest <= now.newest {
+                    New::Between(before.newest, now.newest)
+                } else {
+                    New::Anywhere
+                }
+            }
+            _ => New::Anywhere,
+        }
+    }
+
+    /// Reads members, and others as far as they are new. Listing all processes costs as much as
+    /// reading those of four hundred.
+    fn read(&mut self, new: New) {
+        let members: Vec<i32> = self.members.keys().copied().collect();
+        for pid in members {
+            self.read_member_again(pid);
+        }
+        let listed = match new {
+            New::None => Vec::new(),
+            New::Between(above, _) => self.folder.processes_above(above),
+            New::Anywhere => self.folder.processes(),
+        };
+        for pid in listed {
+            if !self.members.contains_key(&pid) {
+                let is_new = matches!(new, New::Between(above, last) if above < pid && pid <= last);
+                self.read_other(pid, is_new);
+            }
+        }
+        if new == New::Anywhere {
+            self.others.retain(|_, other| other.listed_at_look == self.look);
+        }
+    }
+
     /// The processes of all attempts.
     pub fn members(&self) -> impl Iterator<Item = (i32, &Member)> {
         self.members.iter().map(|(pid, member)| (*pid, member))
+    }
+
+    pub fn n_members(&self) -> usize {
+        self.members.len()
     }
 
     /// Members of the look before that are gone.
@@ -236,23 +283,24 @@ impl Processes {
         self.members.retain(|_, member| watched.contains(&member.attempt));
     }
 
-    fn pids(&mut self) -> Vec<i32> {
-        self.folder.numbers(".")
+    /// Whether something is read that need not be read every time; spread over the looks by
+    /// pid, so that no look has to read all of them.
+    fn is_turn(&self, pid: i32) -> bool {
+        (self.look + u64::from(pid.unsigned_abs())).is_multiple_of(limits::PROBE_REREAD_LOOKS)
     }
 
-    /// Brings what is known of a process up to date: members always, others when they are new
-    /// or were read long ago.
-    fn read_again(&mut self, pid: i32) {
-        // Spread over the looks by pid, so that no look has to read all of them.
-        let is_turn =
-            (self.look + u64::from(pid.unsigned_abs())).is_multiple_of(limits::PROBE_REREAD_LOOKS);
-        if self.members.contains_key(&pid) {
-            if self.read_member(pid, is_turn) {
-                return;
-            }
-            // It has ended and `pid` may already be another process, read below.
+    fn read_member_again(&mut self, pid: i32) {
+        if !self.read_member(pid) {
             self.end(pid);
+            // It has ended and `pid` may already be another process.
+            self.read_other(pid, true);
         }
+    }
+
+    /// Brings what is known of a process of nobody up to date: when it is new or was read long
+    /// ago.
+    fn read_other(&mut self, pid: i32, is_new: bool) {
+        let is_turn = is_new || self.is_turn(pid);
         if let Some(other) = self.others.get_mut(&pid) {
             other.listed_at_look = self.look;
             if !is_turn {
@@ -272,7 +320,8 @@ impl Processes {
     }
 
     /// Reads a member again; `false` when it is gone.
-    fn read_member(&mut self, pid: i32, is_turn: bool) -> bool {
+    fn read_member(&mut self, pid: i32) -> bool {
+        let is_turn = self.is_turn(pid);
         let Some(member) = self.members.get_mut(&pid) else { return false };
         let sched = if self.has_sched {
             let file = &mut member.files.schedstat;
@@ -282,7 +331,6 @@ impl Processes {
         };
         let still = member.stood_still(sched);
         member.sched_before = std::mem::replace(&mut member.sched, sched);
-        member.seen_at_look = self.look;
         // What the kernel takes from it without its help, such as memory, is seen at its turn.
         if still && !is_turn {
             member.before = Some(member.stat);
@@ -330,13 +378,6 @@ impl Processes {
         if let Some(Member { attempt, stat, io, .. }) = self.members.remove(&pid) {
             self.ended.push(Ended { pid, attempt, stat, io });
         }
-    }
-
-    fn note_the_gone(&mut self) {
-        let look = self.look;
-        let gone: Vec<i32> =
-            self.members.iter().filter(|(_, m)| m.seen_at_look != look).map(|(p, _)| *p).collect();
-        gone.into_iter().for_each(|pid| self.end(pid));
     }
 
     /// Finds the attempt of a process that is no member yet, by its ancestors.
@@ -392,7 +433,7 @@ impl Processes {
             return;
         }
         self.others.remove(&pid);
-        let mut member = Member::new(attempt, stat, files, self.look);
+        let mut member = Member::new(attempt, stat, files);
         if self.has_sched {
             let file = &mut member.files.schedstat;
             let text = self.folder.read(file, pid, "schedstat", Keep::All).ok();

@@ -303,6 +303,13 @@ pub fn load(text: &[u8]) -> Option<[f32; 3]> {
     Some([words.next()?.ok()?, words.next()?.ok()?, words.next()?.ok()?])
 }
 
+/// Returns the newest pid that `/proc/loadavg` names; `None` where something stands in for the
+/// kernel that does not know.
+pub fn newest_pid(loadavg: &[u8]) -> Option<i32> {
+    let last = loadavg.trim_ascii_end().rsplit(|b| *b == b' ').next()?;
+    i32::try_from(number(last)?).ok().filter(|pid| *pid > 0)
+}
+
 /// Returns the proportional share of resident memory in bytes, from `smaps_rollup`.
 pub fn pss_bytes(smaps_rollup: &[u8]) -> Option<u64> {
     let kib = pairs(smaps_rollup).find_map(|(key, n)| (key == b"Pss").then_some(n))?;
@@ -526,6 +533,8 @@ mod tests {
     fn load_and_proportional_memory_are_read() {
         assert_eq!(load(b"0.67 0.78 1.23 1/234 12345\n"), Some([0.67, 0.78, 1.23]));
         assert_eq!(load(b"0.67 x"), None);
+        assert_eq!(newest_pid(b"0.67 0.78 1.23 1/234 12345\n"), Some(12345));
+        assert_eq!(newest_pid(b"0.00 0.00 0.00 0/0 0\n"), None);
         let rollup = b"55c501174000-7ffe78778000 ---p 00000000 00:00 0    [rollup]\n\
                        Rss:    1756 kB\nPss:     317 kB\nPss_Dirty:    116 kB\n";
         assert_eq!(pss_bytes(rollup), Some(317 << 10));

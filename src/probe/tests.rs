@@ -198,6 +198,21 @@ fn a_grandchild_in_a_session_of_its_own_belongs_to_the_tree() {
 }
 
 #[test]
+fn who_is_started_later_joins() {
+    let mut shell = Shell::ready("echo ready; read x; (while :; do :; done) & read x");
+    let list = WatchList::default();
+    list.watch(shell.watched(1));
+    let (tx, rx) = mpsc::channel();
+    let _probe = Probe::start(list.clone(), move |s| tx.send(s).unwrap_or(()), |_| {}).unwrap();
+    let next = || rx.recv_timeout(PATIENCE).unwrap().trees.first().map(|t| t.processes);
+    assert_eq!((next(), next()), (Some(1), Some(1)));
+    std::io::Write::write_all(shell.0.stdin.as_mut().unwrap(), b"go\n").unwrap();
+    let soon = (0..20).position(|_| next() == Some(2));
+    // Not only at the turn at which everything is read again.
+    assert!(soon.is_some_and(|n| n < 5), "{soon:?}");
+}
+
+#[test]
 fn a_still_attempt_is_found_quiet_and_then_moving() {
     let mut shell = Shell::ready("echo ready; read x; while :; do :; done");
     let list = WatchList::default();

@@ -2,6 +2,7 @@
 
 use super::Watched;
 use super::load::{Load, Shares, activity};
+use super::machine::Born;
 use super::processes::Processes;
 use super::procfs::IoBytes;
 use super::quiet::{Seen, Stillness};
@@ -51,6 +52,8 @@ struct Known {
 #[derive(Default)]
 struct Io {
     moved: Option<u64>,
+    /// It moved bytes between the last two readings.
+    is_moving: bool,
     /// Where the next rate counts from.
     from: Option<(Mono, IoBytes)>,
     read_per_s: Option<f32>,
@@ -78,13 +81,13 @@ impl Trees {
         }
     }
 
-    /// Looks at every watched attempt; hands findings to `on_finding`. `forks` is how many
-    /// processes the machine had started shortly before, where that is known.
+    /// Looks at every watched attempt; hands findings to `on_finding`. `born` is what the
+    /// machine had started shortly before, where that is known.
     pub fn look(
         &mut self,
         now: Now,
         watched: &[Watched],
-        forks: Option<u64>,
+        born: Option<Born>,
         on_finding: &mut dyn FnMut(Finding),
     ) -> Vec<TreeSample> {
         self.uses.clear();
@@ -98,7 +101,7 @@ impl Trees {
         }
         let leaders: HashMap<i32, (AttemptId, ProcRef)> =
             watched.iter().map(|w| (w.proc.pid, (w.attempt, w.proc))).collect();
-        self.processes.look(now.mono, &leaders, forks);
+        self.processes.look(now.mono, &leaders, born);
         self.uptime = self.processes.uptime();
         let mut sums = self.sums();
         if let Some(since_last) = since_last.filter(|s| !s.is_zero()) {
@@ -179,11 +182,13 @@ impl Trees {
         let elapsed = known.at.replace(now.mono).map(|before| now.mono.since(before));
         let used = sum.used();
         let mut moved = elapsed.is_none() || grew || sum.changed || used.ticks() > 0;
-        // A dear file: for its rates read at every other look, else when nothing else has shown
-        // a movement.
-        if self.n_looks.is_multiple_of(2) || known.io.from.is_none() || !moved {
-            moved |= self.read_io(now.mono, watched.proc, &mut known.io, &sum);
+        // A dear file, read at every other look or less.
+        let few = self.processes.n_members() <= limits::PROBE_IO_PROCESSES;
+        let looks = if few { 2 } else { limits::PROBE_SLOW_LOOKS };
+        if self.n_looks.is_multiple_of(looks) || known.io.from.is_none() {
+            known.io.is_moving = self.read_io(now.mono, watched.proc, &mut known.io, &sum);
         }
+        moved |= known.io.is_moving;
         let seen = Seen { at: now.mono, moved, paused: watched.paused };
         if let Some(quiet) = known.stillness.look(seen, watched.quiet) {
             let quiet_since = known.stillness.since().unwrap_or(now.mono);
@@ -259,7 +264,7 @@ impl Trees {
         self.uptime?.checked_sub(started).filter(|age| *age >= YOUNG)
     }
 
-    /// Brings rates up to date; returns whether a tree has moved bytes since this was last asked.
+    /// Brings rates up to date; returns whether a tree has moved bytes since the reading before.
     fn read_io(&mut self, now: Mono, leader: ProcRef, known: &mut Io, sum: &Sum) -> bool {
         let mut total: Option<IoBytes> = None;
         known.partial = false;
@@ -288,10 +293,6 @@ impl Trees {
             Some((at, before)) => (before, Some(now.since(at))),
             None => (IoBytes::default(), self.age(leader)),
         };
-        // Steps of a second, so that a rate does not jump with every look.
-        if elapsed.is_some_and(|e| known.from.is_some() && e < limits::PROBE_INTERVAL) {
-            return;
-        }
         known.from = Some((now, total));
         let seconds = elapsed.map(|e| e.as_secs_f32()).filter(|s| *s > 0.0);
         let rate = |now: u64, before: u64| Some(now.saturating_sub(before) as f32 / seconds?);
@@ -333,6 +334,7 @@ mod tests {
         root: tempfile::TempDir,
         trees: Trees,
         second: u64,
+        born: Option<Born>,
         findings: Vec<(u64, bool)>,
     }
 
@@ -344,7 +346,7 @@ mod tests {
             let root = tempfile::tempdir().unwrap();
             let trees =
                 Trees { page_bytes: 4096, ticks_per_s: 100, ..Trees::new(root.path().to_owned()) };
-            Machine { root, trees, second: 0, findings: Vec::new() }
+            Machine { root, trees, second: 0, born: None, findings: Vec::new() }
         }
 
         fn write(&self, rows: &[Row]) {
@@ -366,12 +368,34 @@ mod tests {
         /// One second later; the kept files of a real `/proc` change, those of a folder do not.
         fn look(&mut self, rows: &[Row], watched: &[Watched]) -> Vec<TreeSample> {
             self.write(rows);
+            self.look_at_it(watched)
+        }
+
+        /// The same with bytes written by process; who has none may not be asked.
+        fn look_with_io(
+            &mut self,
+            rows: &[Row],
+            written: &[(i32, u64)],
+            watched: &[Watched],
+        ) -> Vec<TreeSample> {
+            self.write(rows);
+            for (pid, ..) in rows {
+                fs::remove_file(self.root.path().join(format!("{pid}/io"))).unwrap();
+            }
+            for (pid, n) in written {
+                let io = format!("rchar: 0\nread_bytes: 0\nwrite_bytes: {n}\n");
+                fs::write(self.root.path().join(format!("{pid}/io")), io).unwrap();
+            }
+            self.look_at_it(watched)
+        }
+
+        fn look_at_it(&mut self, watched: &[Watched]) -> Vec<TreeSample> {
             self.trees.processes.close_files();
             self.second += 1;
             let at = Mono(self.second * 1_000_000);
             let now = Now { mono: at, wall: Wall(1_000_000_000_000 + at.0 as i64) };
             let (second, findings) = (self.second, &mut self.findings);
-            self.trees.look(now, watched, None, &mut |f| findings.push((second, f.quiet)))
+            self.trees.look(now, watched, self.born, &mut |f| findings.push((second, f.quiet)))
         }
     }
 
@@ -409,6 +433,92 @@ mod tests {
         let trees = machine.look(rows, &[watched(100, 50), watched(200, 60), watched(300, 65)]);
         assert_eq!(shape(&trees), [(100, 4, None), (200, 1, None)]);
         assert_eq!((trees[0].threads, trees[0].rss_bytes), (8, 4 * 10 * 4096));
+    }
+
+    #[test]
+    fn nobody_new_is_looked_for_where_nobody_was_started() {
+        let mut machine = Machine::new();
+        let both: &[Row] = &[(100, 10, 100, 0, 0, 50), (200, 10, 200, 0, 0, 60)];
+        let three = [both, &[(101, 100, 100, 0, 0, 70)]].concat();
+        machine.born = Some(Born { forks: 7, newest: 200 });
+        machine.look(both, &[watched(100, 50)]);
+        // The same world, but one more of those in it matters now.
+        let watched = [watched(100, 50), watched(200, 60)];
+        let processes =
+            |trees: &[TreeSample]| trees.iter().map(|t| t.processes).collect::<Vec<_>>();
+        assert_eq!(processes(&machine.look(both, &watched)), [1, 1]);
+        assert_eq!(processes(&machine.look(&three, &watched)), [1, 1], "a liar is believed");
+        for _ in 0..limits::PROBE_REREAD_LOOKS {
+            machine.look(&three, &watched);
+        }
+        assert_eq!(processes(&machine.look(&three, &watched)), [2, 1], "but not for ever");
+
+        let four = [&three[..], &[(102, 101, 100, 0, 0, 80)]].concat();
+        machine.born = Some(Born { forks: 8, newest: 102 });
+        assert_eq!(processes(&machine.look(&four, &watched)), [3, 1], "pids began from below");
+        machine.born = Some(Born { forks: 9, newest: 103 });
+        let five = [&four[..], &[(103, 101, 100, 0, 0, 90)]].concat();
+        assert_eq!(processes(&machine.look(&five, &watched)), [4, 1]);
+    }
+
+    #[test]
+    fn rates_of_bytes_count_ended_children_once() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let mut look = |rows: &[(i32, i32, u64)]| {
+            let stats: Vec<Row> =
+                rows.iter().map(|(pid, ppid, _)| (*pid, *ppid, 100, 5, 0, 50)).collect();
+            let written: Vec<(i32, u64)> = rows.iter().map(|(pid, _, n)| (*pid, *n)).collect();
+            machine.look_with_io(&stats, &written, &leader)[0].write_bytes_per_s
+        };
+        look(&[(100, 10, 1000)]);
+        look(&[(100, 10, 1000), (101, 100, 500)]);
+        // Every other look tells a rate.
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 500)]), Some(500.0));
+        assert_eq!(look(&[(100, 10, 1000), (101, 100, 4500)]), Some(2000.0));
+        look(&[(100, 10, 1000), (101, 100, 4500)]);
+        // The child has ended and its parent has inherited its bytes.
+        assert_eq!(look(&[(100, 10, 5500)]), Some(0.0));
+        look(&[(100, 10, 5500)]);
+        assert_eq!(look(&[(100, 10, 6500)]), Some(500.0));
+    }
+
+    #[test]
+    fn what_may_not_be_read_has_no_rate() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let rows: &[Row] = &[(100, 10, 100, 5, 0, 50)];
+        for _ in 0..4 {
+            let tree = machine.look_with_io(rows, &[], &leader)[0];
+            assert_eq!((tree.read_bytes_per_s, tree.write_bytes_per_s), (None, None));
+            assert_eq!((tree.cpu_wait_percent, tree.fds, tree.partial), (None, None, true));
+        }
+    }
+
+    #[test]
+    fn cpu_is_split_and_faults_and_waits_for_io_are_counted() {
+        let mut machine = Machine::new();
+        let leader = [watched(100, 50)];
+        let row = [(100, 10, 100, 0, 0, 50)];
+        let mut look = |user, system, faults, io_wait| {
+            machine.write(&row);
+            let stat = format!(
+                "100 (x) D 10 100 100 0 -1 0 0 0 {faults} 0 {user} {system} 0 0 20 0 1 0 50 0 10 \
+                 0 0 0 0 0 0 0 0 0 0 0 0 0 0 3 0 0 {io_wait}"
+            );
+            fs::write(machine.root.path().join("100/stat"), stat).unwrap();
+            machine.look_at_it(&leader)[0]
+        };
+        let tree = look(10, 10, 5, 0);
+        assert_eq!((tree.user_percent, tree.major_faults_per_s), (None, None), "too young to tell");
+        let tree = look(40, 20, 15, 0);
+        assert_eq!((tree.user_percent, tree.system_percent), (Some(30.0), Some(10.0)));
+        assert_eq!((tree.cpu_percent, tree.major_faults_per_s), (Some(40.0), Some(10.0)));
+        assert_eq!(tree.io_wait_percent, Some(100.0), "seen blocked at every look");
+        assert_eq!(tree.core, Some(3));
+        let tree = look(40, 20, 15, 25);
+        assert_eq!(tree.io_wait_percent, Some(25.0), "counted by the kernel");
+        assert_eq!(tree.activity, crate::model::Activity::WaitingIo);
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod book;
 
 pub mod json;
 mod link;
+mod live;
 pub mod plain;
 mod streams;
 mod summary;

@@ -3,6 +3,7 @@
 use super::bar::Bar;
 use super::book::Book;
 use super::link::{Gone, Link, Talk};
+use super::live::Live;
 use super::streams::Streams;
 use super::summary::{self, Details, Failure, Failures};
 use super::{FAILED_ITSELF, Finish, words};
@@ -11,8 +12,8 @@ use crate::model::event::unread_words;
 use crate::model::harmless;
 use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
-    AttemptId, Counts, Event, Exit, Hangs, JobNo, JobRef, Outcome, Requester, RunInfo, Snapshot,
-    StopHow, StopReason,
+    AttemptId, Counts, Event, Exit, Hangs, JobNo, JobRef, Mono, Outcome, Requester, RunInfo,
+    Snapshot, StopHow, StopReason,
 };
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -40,6 +41,8 @@ pub enum OutputMode {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct PlainOptions {
     pub output: OutputMode,
+    /// Every change is a line on standard error; there is no bar.
+    pub live: bool,
 }
 
 /// Output up to this size comes with the reply; more is copied from its file by the kernel.
@@ -64,7 +67,8 @@ pub fn follow(
         info,
         options,
         streams,
-        bar: Bar::new(cfg!(test)),
+        bar: Bar::new(cfg!(test) || options.live),
+        live: options.live.then(Live::default),
         counts: Counts::default(),
         wall: Duration::ZERO,
         last: HashMap::new(),
@@ -101,6 +105,7 @@ struct Plain<'a> {
     options: PlainOptions,
     streams: &'a Streams,
     bar: Bar,
+    live: Option<Live>,
     counts: Counts,
     wall: Duration,
     /// Of jobs between the end of an attempt and their own.
@@ -138,11 +143,20 @@ impl Plain<'_> {
             }
         }
         self.bar.show(snapshot);
+        let lines = self.live.as_mut().map(|live| live.of_snapshot(snapshot));
+        for line in lines.unwrap_or_default() {
+            self.note(&line);
+        }
     }
 
     fn take_event(&mut self, talk: &mut Talk<'_>, event: &Event) {
         self.book.learn(event);
         self.hangs.note(event);
+        let now = event.at().map_or(Mono::default(), |at| at.mono);
+        let line = self.live.as_mut().and_then(|live| live.of_event(event, &self.book, now));
+        if let Some(line) = line {
+            self.note(&line);
+        }
         match event {
             Event::AttemptEnded { attempt, exit, usage, reason, error, .. } => {
                 let last = LastAttempt {

@@ -8,7 +8,7 @@ const FAILED: Outcome = Outcome::Failed { code: 2 };
 fn play(mut script: Script, output: OutputMode) -> (Captured, i32) {
     let info = script.info();
     let (captured, streams) = Captured::new();
-    let finish = follow(&mut script, &info, PlainOptions { output }, &streams);
+    let finish = follow(&mut script, &info, PlainOptions { output, live: false }, &streams);
     (captured, finish.exit_code)
 }
 

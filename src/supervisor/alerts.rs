@@ -107,7 +107,7 @@ impl Alerts {
         }
     }
 
-    /// Takes in how short memory and disk are.
+    /// Takes in how short the disk is and how much the machine swaps.
     pub fn note_shortage(&mut self, now: Mono, shortage: Shortage) {
         let passed = self.shortage_at.map_or(0.0, |at| now.since(at).as_secs_f32());
         let pages = shortage.swapped_pages.zip(self.shortage.swapped_pages);
@@ -126,7 +126,7 @@ impl Alerts {
         self.means.take(&facts);
         let mut verdicts = hung_jobs(&facts);
         verdicts.extend(self.failing_tasks(&facts));
-        verdicts.extend(self.machine());
+        verdicts.extend(self.machine(&sample.machine));
         if state.run_state() == RunState::Running {
             verdicts.extend(self.workers(&facts));
         }
@@ -191,10 +191,11 @@ impl Alerts {
                 format!("task {name}: {bad} of its last {} jobs failed ({share} %)", recent.len())
             };
             let left = count(counts.waiting(), "job");
+            let wait = if counts.waiting() == 1 { "waits" } else { "wait" };
             verdicts.push(Verdict {
                 key: Key { task: Some(*task), ..Key::of(AlertKind::FailingTask) },
                 level: AlertLevel::Warning,
-                text: format!("{text}; {left} wait"),
+                text: format!("{text}; {left} {wait}"),
                 hint: "Look at the output of one that failed; pause the run until it is mended."
                     .to_owned(),
                 raises,
@@ -203,32 +204,14 @@ impl Alerts {
         verdicts
     }
 
-    fn machine(&self) -> Vec<Verdict> {
-        let s = &self.shortage;
-        let mut verdicts = Vec::new();
-        let (some, full) = (s.memory_some.unwrap_or(0.0), s.memory_full.unwrap_or(0.0));
-        let available = s.memory_available_bytes.zip(s.memory_total_bytes);
-        let free_percent = available.map_or(100.0, |(free, all)| percent(free, all));
-        if some > 5.0 || full > 2.0 || free_percent < 8.0 {
-            let left = available.map_or(String::new(), |(free, all)| {
-                format!("{} of {} available, ", size(free), size(all))
-            });
-            verdicts.push(Verdict {
-                key: Key::of(AlertKind::MemoryPressure),
-                level: level_of(full >= 10.0 || free_percent < 2.0),
-                text: format!(
-                    "memory is short: {left}something waited for memory {some:.0} % of the last \
-                     10 s, everything {full:.0} %"
-                ),
-                hint: "Use fewer workers, or give the task a higher weight.".to_owned(),
-                raises: some >= 10.0 || full >= 5.0 || free_percent < 5.0,
-            });
-        }
+    fn machine(&self, machine: &MachineSample) -> Vec<Verdict> {
+        let mut verdicts: Vec<Verdict> = memory(machine).into_iter().collect();
         if self.swapped_per_s >= 50.0 {
-            let used = s.swap_used_bytes.zip(s.swap_total_bytes);
-            let used = used.map_or(String::new(), |(used, all)| {
-                format!(", {} of {} swap in use", size(used), size(all))
-            });
+            let (used, all) = (machine.swap_used_bytes, machine.swap_total_bytes);
+            let used = match all {
+                0 => String::new(),
+                all => format!(", {} of {} swap in use", size(used), size(all)),
+            };
             verdicts.push(Verdict {
                 key: Key::of(AlertKind::Swapping),
                 level: AlertLevel::Warning,
@@ -237,6 +220,7 @@ impl Alerts {
                 raises: self.swapped_per_s >= 200.0,
             });
         }
+        let s = &self.shortage;
         if let Some((free, all)) = s.disk_free_bytes.zip(s.disk_total_bytes) {
             let tight = |bytes: u64, share: f32| free < bytes && percent(free, all) < share;
             if tight(3 << 29, 7.0) || free < 150 << 20 {
@@ -275,7 +259,7 @@ impl Alerts {
         let machine = &facts.sample.machine;
         let (cores, load) = (machine.cores.len(), machine.load[0]);
         let crowd = load / cores.max(1) as f32;
-        let threads = threads(&facts.sample.trees);
+        let threads: usize = facts.sample.trees.iter().map(|t| t.threads_running as usize).sum();
         // What others do to the machine is not for fewer workers to mend.
         let own: f32 = facts.sample.trees.iter().filter_map(|tree| tree.cpu_percent).sum();
         if own < 50.0 * cores as f32 {
@@ -285,12 +269,18 @@ impl Alerts {
             return None;
         }
         let running = count(facts.state.counts().running, "job");
+        let worst = facts.sample.trees.iter().filter(|tree| tree.oversubscribed);
+        let worst = worst.max_by_key(|tree| tree.threads_running).map(|tree| {
+            let (job, n) = (facts.names.job(tree.attempt.job), tree.threads_running);
+            format!("; {job} runs {n} of its {}", tree.threads_allotted)
+        });
         Some(Verdict {
             key: Key::of(AlertKind::Oversubscribed),
             level: AlertLevel::Warning,
             text: format!(
                 "more threads want to run than there are cores: load {load:.1} on {cores} cores, \
-                 {running} with {threads} threads"
+                 {running} run {threads} threads{}",
+                worst.unwrap_or_default()
             ),
             hint: "Use fewer workers, or fewer threads in each job (OMP_NUM_THREADS, -j)."
                 .to_owned(),
@@ -334,12 +324,17 @@ impl Alerts {
         if machine.cores.is_empty() || !taken || !can_grow || !is_idle {
             return None;
         }
+        // What is not blocked on a disk waits for a network, a timer or another program.
+        let disk = io_wait(facts, pool).filter(|percent| *percent >= 20.0);
+        let what = disk.map_or("wait, not for a CPU".to_owned(), |percent| {
+            format!("wait for disks {percent:.0} % of the time")
+        });
         Some(Verdict {
             key: Key { pool: Some(pool), ..Key::of(AlertKind::WaitsForIo) },
             level: AlertLevel::Advice,
             text: format!(
-                "workers of pool {} wait for I/O: add some ({}, {} running with {of_jobs:.0} % \
-                 CPU each, {} ready)",
+                "workers of pool {} {what}: add some ({}, {} running with {of_jobs:.0} % CPU each, \
+                 {} ready)",
                 rules.name,
                 self.busy_words(machine),
                 count(view.running(), "job"),
@@ -353,6 +348,17 @@ impl Alerts {
     fn busy_words(&self, machine: &MachineSample) -> String {
         format!("{} cores {:.0} % busy", machine.cores.len(), self.means.busy)
     }
+}
+
+/// How much of the time the attempts of a pool were blocked on disks; `None`: not known.
+fn io_wait(facts: &Facts<'_>, pool: PoolIdx) -> Option<f32> {
+    let of_pool = |tree: &&TreeSample| {
+        let attempt = facts.state.attempt(tree.attempt.job);
+        attempt.is_some_and(|attempt| attempt.slot.pool == pool)
+    };
+    let waits = facts.sample.trees.iter().filter(of_pool).filter_map(|tree| tree.io_wait_percent);
+    let (sum, n) = waits.fold((0.0, 0u32), |(sum, n), percent| (sum + percent, n + 1));
+    (n > 0).then(|| sum / n as f32)
 }
 
 /// For how long a rule must hold.
@@ -376,9 +382,30 @@ fn percent(part: u64, all: u64) -> f32 {
     if all == 0 { 100.0 } else { (part as f64 * 100.0 / all as f64) as f32 }
 }
 
-/// Threads of all running attempts.
-fn threads(trees: &[TreeSample]) -> usize {
-    trees.iter().map(|tree| tree.threads as usize).sum()
+/// Something waits for memory, or little is left.
+fn memory(machine: &MachineSample) -> Option<Verdict> {
+    let pressure = machine.pressure.unwrap_or_default();
+    let (some, full) = (pressure.memory_some, pressure.memory_full);
+    let all = machine.memory_total_bytes;
+    let free = all.saturating_sub(machine.memory_used_bytes);
+    let free_percent = percent(free, all);
+    if some <= 5.0 && full <= 2.0 && free_percent >= 8.0 {
+        return None;
+    }
+    let left = match all {
+        0 => String::new(),
+        all => format!("{} of {} available, ", size(free), size(all)),
+    };
+    Some(Verdict {
+        key: Key::of(AlertKind::MemoryPressure),
+        level: level_of(full >= 10.0 || free_percent < 2.0),
+        text: format!(
+            "memory is short: {left}something waited for memory {some:.0} % of the last 10 s, \
+             everything {full:.0} %"
+        ),
+        hint: "Use fewer workers, or give the task a higher weight.".to_owned(),
+        raises: some >= 10.0 || full >= 5.0 || free_percent < 5.0,
+    })
 }
 
 fn hung_jobs(facts: &Facts<'_>) -> Vec<Verdict> {
@@ -456,7 +483,8 @@ fn blockers(facts: &Facts<'_>, pool: PoolIdx) -> Vec<String> {
         let Counts { running, .. } = state.task_counts(up);
         let left = state.task_counts(up).waiting() + running;
         let jobs = count(blocked, "job");
-        format!("{jobs} wait for {} ({left} left, {running} running)", facts.names.task(up))
+        let wait = if blocked == 1 { "waits" } else { "wait" };
+        format!("{jobs} {wait} for {} ({left} left, {running} running)", facts.names.task(up))
     };
     ups.into_iter().take(3).map(words).collect()
 }

@@ -2,8 +2,8 @@ use super::*;
 use crate::engine::{Engine, Input};
 use crate::model::exec::Finding;
 use crate::model::{
-    Asked, AttemptId, Command, CoreShares, ExecReport, Exit, Now, PauseTarget, ProcRef, Requester,
-    Usage,
+    Asked, AttemptId, Command, CoreShares, ExecReport, Exit, Now, PauseTarget, Pressure, ProcRef,
+    Requester, Usage,
 };
 use crate::plan::{Need, NeedWhen, PoolRules, Schedule, TaskRules};
 
@@ -83,6 +83,9 @@ impl World {
             rss_bytes: 1,
             peak_rss_bytes: 1,
             threads,
+            threads_running: threads,
+            threads_allotted: 4,
+            oversubscribed: threads > 4,
             processes: 1,
             ..TreeSample::default()
         });
@@ -105,18 +108,25 @@ impl World {
 
     fn shortage(&mut self, change: impl FnOnce(&mut Shortage)) {
         let mut shortage = Shortage {
-            memory_some: Some(0.0),
-            memory_full: Some(0.0),
-            memory_available_bytes: Some(3 << 30),
-            memory_total_bytes: Some(4 << 30),
-            swap_total_bytes: Some(2 << 30),
-            swap_used_bytes: Some(1 << 30),
             swapped_pages: Some(0),
             disk_free_bytes: Some(50 << 30),
             disk_total_bytes: Some(100 << 30),
         };
         change(&mut shortage);
         self.alerts.note_shortage(self.now().mono, shortage);
+    }
+
+    /// How much of the time something, and everything, waited for memory, and what is left of 4 GiB.
+    fn memory(&mut self, some: f32, full: f32, free: u64) {
+        let machine = &mut self.sample.machine;
+        (machine.memory_total_bytes, machine.memory_used_bytes) = (4 << 30, (4 << 30) - free);
+        (machine.swap_total_bytes, machine.swap_used_bytes) = (2 << 30, 1 << 30);
+        let pressure = Pressure { memory_some: some, memory_full: full, ..Pressure::default() };
+        machine.pressure = Some(pressure);
+    }
+
+    fn memory_is_fine(&mut self) {
+        self.memory(0.0, 0.0, 3 << 30);
     }
 }
 
@@ -125,6 +135,7 @@ fn a_quiet_run_has_no_alerts() {
     let mut world = World::new(2, |_| {});
     world.trees(90.0, 1);
     world.shortage(|_| {});
+    world.memory_is_fine();
     assert_eq!(world.after(30), []);
 }
 
@@ -149,9 +160,12 @@ fn workers_that_wait_ask_for_more_of_them() {
     let mut world = World::new(9, |_| {});
     world.trees(15.0, 1);
     world.cores(20.0, 0.4);
-    let said = "workers of pool default wait for I/O: add some (2 cores 20 % busy, 2 jobs running \
-                with 15 % CPU each, 7 jobs ready)";
+    let said = "workers of pool default wait, not for a CPU: add some (2 cores 20 % busy, 2 jobs \
+                running with 15 % CPU each, 7 jobs ready)";
     assert_eq!(world.texts(10), [said]);
+    world.sample.trees.iter_mut().for_each(|tree| tree.io_wait_percent = Some(64.0));
+    let said = &world.texts(1)[0];
+    assert!(said.contains("pool default wait for disks 64 % of the time: add some"), "{said}");
     // At its largest the pool cannot grow.
     let mut world = World::new(9, |schedule| schedule.pools[0].max = 2);
     world.trees(15.0, 1);
@@ -166,8 +180,8 @@ fn more_threads_than_cores_is_oversubscription_and_not_just_full() {
     let mut world = World::new(9, |_| {});
     world.trees(99.0, 8);
     world.cores(100.0, 8.1);
-    let said = "more threads want to run than there are cores: load 8.1 on 2 cores, 2 jobs with \
-                16 threads";
+    let said = "more threads want to run than there are cores: load 8.1 on 2 cores, 2 jobs run \
+                16 threads; a:2 runs 8 of its 4";
     assert_eq!(world.texts(10), [said]);
     // Others crowd the machine while the jobs sleep.
     let mut world = World::new(2, |_| {});
@@ -182,22 +196,22 @@ fn what_holds_for_a_moment_never_shows_and_what_shows_does_not_flicker() {
     world.trees(90.0, 1);
     let shows = |alerts: &[Alert]| alerts.iter().any(|a| a.kind == AlertKind::MemoryPressure);
     for _ in 0..20 {
-        world.shortage(|s| s.memory_some = Some(40.0));
+        world.memory(40.0, 0.0, 3 << 30);
         assert!(!shows(&world.after(1)));
-        world.shortage(|_| {});
+        world.memory_is_fine();
         assert!(!shows(&world.after(1)));
     }
-    world.shortage(|s| s.memory_some = Some(40.0));
+    world.memory(40.0, 0.0, 3 << 30);
     let raised = world.after(3);
     assert!(shows(&raised));
     for _ in 0..5 {
-        world.shortage(|_| {});
+        world.memory_is_fine();
         assert!(shows(&world.after(3)), "it lingers");
-        world.shortage(|s| s.memory_some = Some(40.0));
+        world.memory(40.0, 0.0, 3 << 30);
         let alerts = world.after(3);
         assert_eq!(alerts[0].since, raised[0].since, "it is the same alert");
     }
-    world.shortage(|_| {});
+    world.memory_is_fine();
     assert!(!shows(&world.after(6)));
 }
 
@@ -207,10 +221,9 @@ fn short_memory_swap_and_disk_are_told_with_numbers() {
     world.trees(90.0, 1);
     world.shortage(|_| {});
     world.after(1);
+    world.memory(30.0, 12.0, 100 << 20);
     for n in 1..=8 {
         world.shortage(|s| {
-            (s.memory_some, s.memory_full) = (Some(30.0), Some(12.0));
-            s.memory_available_bytes = Some(100 << 20);
             s.swapped_pages = Some(n * 1000);
             s.disk_free_bytes = Some(500 << 20);
         });

@@ -40,7 +40,7 @@ use crate::model::{
     StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
-use crate::probe::{Probe, Shortage, WatchList, core_infos};
+use crate::probe::{Probe, Shortage, WatchList, core_infos, machine_info};
 use acts::Acts;
 use answer::Scans;
 use history::History;
@@ -340,6 +340,7 @@ fn info(setup: &Setup) -> RunInfo {
         dir: setup.folder.dir.display().to_string(),
         tasks: tasks.collect(),
         pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
+        machine: machine_info(),
         cores: core_infos(),
     }
 }

@@ -2,15 +2,16 @@
 
 use super::format;
 use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
-use super::output::Ask;
-use super::panels::PANELS;
+use super::output::Question;
+use super::panels::{self, PANELS};
+use super::proof::Watch;
 use super::settings::Warning;
 use super::theme::Theme;
 use super::update::Action;
 use crate::control::proto::ToServer;
 use crate::model::query::Query;
 use crate::model::{
-    Command, JobPlace, JobRef, PauseTarget, PoolIdx, RunState, StopHow, signal_name,
+    Command, PauseTarget, PoolIdx, Rank, Requester, RunState, StopHow, limits, signal_name,
 };
 
 /// Sends a command and says so on the bottom line.
@@ -25,13 +26,24 @@ pub fn send(model: &mut Model, command: Command, what: String, actions: &mut Vec
 }
 
 /// Sends a question about output.
-pub fn send_ask(model: &mut Model, ask: Ask, actions: &mut Vec<Action>) {
+pub fn send_question(model: &mut Model, question: Question, actions: &mut Vec<Action>) {
+    let query = question.query();
+    send_query(model, Pending::Output(question), query, actions);
+}
+
+/// Sends a question; `pending` says who takes the answer.
+pub fn send_query(model: &mut Model, pending: Pending, query: Query, actions: &mut Vec<Action>) {
     let id = model.next_id;
     model.next_id += 1;
-    model.pending.insert(id, Pending::Output(ask));
-    let job = JobRef { place: JobPlace::Number(ask.key.0), attempt: Some(ask.key.1) };
-    let Ask { stream, from, max_bytes, .. } = ask;
-    let query = Query::Output { job, stream, from, max_bytes };
+    model.pending.insert(id, pending);
+    actions.push(Action::Send(ToServer::Query { id, query }));
+}
+
+/// Sends a question of a panel; its answer comes back to it with `tag`.
+pub fn ask(model: &mut Model, panel: usize, tag: u64, query: Query, actions: &mut Vec<Action>) {
+    let id = model.next_id;
+    model.next_id += 1;
+    model.pending.insert(id, Pending::Panel { panel, tag });
     actions.push(Action::Send(ToServer::Query { id, query }));
 }
 
@@ -139,6 +151,7 @@ fn targets(model: &mut Model, verb: &str, phases: &[Phase]) -> Vec<Selection> {
         (Some(first), true) => {
             let state = match first.phase {
                 Phase::Queued => "waits in the queue",
+                Phase::Held => "is paused in the queue",
                 Phase::Running => "runs",
                 Phase::Paused => "is paused",
                 Phase::Good => "ended well",
@@ -163,7 +176,7 @@ fn names(targets: &[Selection]) -> String {
     }
 }
 
-/// Sends one command for each target and says so once.
+/// Sends one command for all targets, which gets one answer, and says so.
 fn send_each(
     model: &mut Model,
     targets: &[Selection],
@@ -172,24 +185,30 @@ fn send_each(
     actions: &mut Vec<Action>,
 ) {
     let what = format!("{verb} {}", names(targets));
-    for (i, target) in targets.iter().enumerate() {
-        let what = if i == 0 { what.clone() } else { String::new() };
-        send(model, command(target), what, actions);
+    for targets in targets.chunks(limits::COMMANDS_AT_ONCE) {
+        let mut commands: Vec<Command> = targets.iter().map(&command).collect();
+        let command = match commands.len() {
+            1 => commands.remove(0),
+            _ => Command::Many { commands },
+        };
+        send(model, command, what.clone(), actions);
     }
     model.tags.clear();
 }
 
 /// Pauses jobs, or lets them go on when all of them are paused.
 pub fn pause_jobs(model: &mut Model, actions: &mut Vec<Action>) {
-    let all = targets(model, "pause", &[Phase::Running, Phase::Paused]);
+    let paused = |t: &Selection| matches!(t.phase, Phase::Paused | Phase::Held);
+    let phases = [Phase::Running, Phase::Paused, Phase::Queued, Phase::Held];
+    let all = targets(model, "pause", &phases);
     if all.is_empty() {
         return;
     }
-    if all.iter().all(|t| t.phase == Phase::Paused) {
+    if all.iter().all(paused) {
         let resume = |t: &Selection| Command::Resume { target: PauseTarget::Job(t.job) };
         return send_each(model, &all, "continue", resume, actions);
     }
-    let running: Vec<_> = all.into_iter().filter(|t| t.phase == Phase::Running).collect();
+    let running: Vec<_> = all.into_iter().filter(|t| !paused(t)).collect();
     let pause = |t: &Selection| Command::Pause { target: PauseTarget::Job(t.job) };
     send_each(model, &running, "pause", pause, actions);
 }
@@ -204,7 +223,7 @@ pub fn open_kill_menu(model: &mut Model) {
 
 /// Cancels jobs that have not started.
 pub fn cancel(model: &mut Model, actions: &mut Vec<Action>) {
-    let queued = targets(model, "cancel", &[Phase::Queued]);
+    let queued = targets(model, "cancel", &[Phase::Queued, Phase::Held]);
     if !queued.is_empty() {
         let cancel = |t: &Selection| Command::Kill { job: t.job, now: false };
         send_each(model, &queued, "cancel", cancel, actions);
@@ -219,15 +238,50 @@ pub fn retry(model: &mut Model, actions: &mut Vec<Action>) {
     }
 }
 
-/// Takes back the last act that can be taken back.
+/// Moves jobs that wait to the front of their pool's queue, or back to their task's priority.
+pub fn prioritize(model: &mut Model, to: Rank, actions: &mut Vec<Action>) {
+    let verb = if to == Rank::First { "raise" } else { "reset the priority of" };
+    let queued = targets(model, verb, &[Phase::Queued]);
+    if !queued.is_empty() {
+        send_each(model, &queued, verb, |t| Command::Prioritize { job: t.job, to }, actions);
+    }
+}
+
+/// Takes back the last act that can be taken back, whoever asked for it. What this screen has
+/// just asked for comes first: its act must be in a snapshot before anything is taken back.
 pub fn undo(model: &mut Model, actions: &mut Vec<Action>) {
     if !may_act(model) {
         return;
     }
-    match model.undo.pop() {
-        Some((what, command)) => send(model, command, format!("undo: {what}"), actions),
-        None => refuse(model, "nothing to take back: kill, stop and signals cannot be undone"),
+    let waits = model.pending.values().any(|p| matches!(p, Pending::Command { .. }));
+    if waits || model.answered_at.is_some_and(|at| model.snapshot.at.mono < at) {
+        model.undo_wanted = true;
+        say(model, FeedbackKind::Sent, "undo the last act".to_owned());
+        return;
     }
+    take_back(model, actions);
+}
+
+/// Does what [`undo`] put off, when a snapshot tells of the last act.
+pub fn undo_when_known(model: &mut Model, actions: &mut Vec<Action>) {
+    if std::mem::take(&mut model.undo_wanted) {
+        undo(model, actions);
+    }
+}
+
+fn take_back(model: &mut Model, actions: &mut Vec<Action>) {
+    let Some(act) = model.snapshot.acts.iter().find(|act| act.undo.is_some()) else {
+        let why = "nothing to take back: kill, stop and signals cannot be undone";
+        return refuse(model, why);
+    };
+    let by = match act.by {
+        Requester::Screen => String::new(),
+        ref by => format!(" (asked by {})", crate::model::sentence::who(by)),
+    };
+    let back = act.undo.as_deref().unwrap_or_default();
+    let arrow = model.look.glyphs.arrow;
+    let (id, what) = (act.id, format!("undo: {}{by} {arrow} {back}", act.asked));
+    send(model, Command::Undo { act: id }, what, actions);
 }
 
 /// One line of the kill menu.
@@ -289,6 +343,9 @@ pub fn kill(model: &mut Model, menu: &KillMenu, actions: &mut Vec<Action>) {
         (true, signal) => Command::Kill { job: t.job, now: signal == libc::SIGKILL },
         (false, signal) => Command::Signal { job: t.job, signal },
     };
+    if choice.ends {
+        model.watch = Some(Watch::new(&verb, &same, model.now.mono));
+    }
     send_each(model, &same, &verb, command, actions);
 }
 
@@ -304,11 +361,6 @@ pub fn stop(model: &mut Model, how: StopHow, actions: &mut Vec<Action>) {
         StopHow::Kill => format!("kill {jobs}"),
     };
     send(model, Command::Stop { how }, what, actions);
-}
-
-/// Shows both streams, stdout, stderr in turn.
-pub fn next_streams(model: &mut Model) {
-    model.output.next_streams();
 }
 
 /// Puts a theme on.
@@ -347,7 +399,12 @@ pub fn in_words(
         }
         "view" => {
             let view = model.views.iter().position(|v| v.name == words);
-            let panel = view.and_then(|view| model.views[view].rows.concat().first().copied());
+            // The panel that the view is named after matters most in it.
+            let panel = view.and_then(|view| {
+                let panels = model.views[view].rows.concat();
+                let own = panels.iter().find(|panel| PANELS[**panel].name() == words);
+                own.or(panels.first()).copied()
+            });
             let (Some(view), Some(panel)) = (view, panel) else {
                 let names: Vec<_> = model.views.iter().map(|v| v.name.as_str()).collect();
                 return Err(format!("no view `{words}`: there are {}", names.join(", ")));
@@ -358,6 +415,7 @@ pub fn in_words(
         }
         "filter" => PANELS[model.focus].filter(model, words, true),
         "search" => PANELS[model.focus].search(model, words, true),
+        "search-all" => panels::output::search_all(model, words),
         "drain" => {
             stop(model, StopHow::Drain, actions);
             Ok(())

@@ -200,6 +200,17 @@ impl<'a> Canvas<'a> {
         }
     }
 
+    /// Lays a style over some cells of a row.
+    pub fn tint(&mut self, x: u16, y: u16, cells: u16, style: Style) {
+        let area = Rect {
+            x: self.area.x.saturating_add(x),
+            y: self.area.y.saturating_add(y),
+            width: cells,
+            height: 1,
+        };
+        self.buf.set_style(area.intersection(self.area), style);
+    }
+
     /// Draws a border and returns what lies inside.
     pub fn frame(&mut self, role: Role) -> Canvas<'_> {
         let (w, h) = (self.width(), self.height());

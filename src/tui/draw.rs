@@ -7,7 +7,7 @@ use super::model::Model;
 use super::panels::PANELS;
 use super::theme::Role;
 use super::zones::{Hit, Zones};
-use super::{footer, header, popups};
+use super::{footer, header, notice, popups};
 use ratatui::buffer::Buffer;
 use ratatui::layout::Rect;
 use std::cell::RefCell;
@@ -21,7 +21,7 @@ pub fn draw(model: &Model, buf: &mut Buffer) -> Zones {
     let look = &model.look;
     Canvas::new(buf, area, look, &zones).clear(Role::Screen);
     header::draw(model, &mut Canvas::new(buf, layout.header, look, &zones));
-    notice(model, &mut Canvas::new(buf, layout.notice, look, &zones));
+    notice::draw(model, &mut Canvas::new(buf, layout.notice, look, &zones));
     for spot in &layout.spots {
         panel(model, spot, &mut Canvas::new(buf, spot.area, look, &zones));
     }
@@ -51,20 +51,6 @@ fn split_zones(layout: &Layout, zones: &mut Zones) {
     }
 }
 
-fn notice(model: &Model, canvas: &mut Canvas<'_>) {
-    let Some(newest) = model.snapshot.notices.last() else { return };
-    if canvas.height() == 0 {
-        return;
-    }
-    let warning = canvas.glyphs().warning;
-    let end = canvas.put(1, 0, warning, Role::Warn);
-    let n = model.snapshot.notices.len();
-    let more = if n > 1 { format!(" (1 of {n})") } else { String::new() };
-    let room = canvas.width().saturating_sub(end + 2 + more.len() as u16);
-    let end = canvas.put_cut(end + 1, 0, room, newest, Role::Warn);
-    canvas.put(end, 0, &more, Role::Dim);
-}
-
 /// A panel with its border, title and keys, or its lines.
 fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     let panel = PANELS[spot.panel];
@@ -82,7 +68,7 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     canvas.frame(border);
     let room = width.saturating_sub(4);
     let mut spans =
-        vec![(format!(" {} ", spot.panel + 1), Role::Key), (format!("{} ", panel.name()), title)];
+        vec![(number(canvas, spot.panel), Role::Key), (format!("{} ", panel.name()), title)];
     let status = panel.status(model);
     if !status.is_empty() {
         spans.push((canvas.glyphs().corners[4].to_owned(), border));
@@ -110,6 +96,12 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     }
 }
 
+/// The key that turns to a panel, small and close to its name where there are such digits.
+fn number(canvas: &Canvas<'_>, panel: usize) -> String {
+    let digit = canvas.glyphs().digits.get(panel + 1).copied().unwrap_or(" ");
+    if digit.is_ascii() { format!(" {digit} ") } else { format!(" {digit}") }
+}
+
 /// Whether an act still does something: a run that has ended can only be looked at.
 fn may(model: &Model, act: Act) -> bool {
     let on_run = matches!(
@@ -121,6 +113,9 @@ fn may(model: &Model, act: Act) -> bool {
             | Act::KillMenu
             | Act::Retry
             | Act::Cancel
+            | Act::Raise
+            | Act::ResetPriority
+            | Act::Undo
     );
     !(on_run && model.has_ended())
 }

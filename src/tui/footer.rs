@@ -53,6 +53,7 @@ fn feedback(model: &Model, canvas: &mut Canvas<'_>) {
     let g = canvas.glyphs();
     let (mark, role, word) = match feedback.kind {
         FeedbackKind::Sent => (g.queued, Role::Warn, " (sent)"),
+        FeedbackKind::UnderWay => (g.queued, Role::Stopping, ""),
         FeedbackKind::Done => (g.done, Role::Good, ""),
         FeedbackKind::Refused => (g.failed, Role::Bad, ""),
     };

@@ -1,5 +1,9 @@
 //! Numbers in words of a fixed greatest width, so that nothing shifts when they grow.
 
+use crate::model::Wall;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
 /// Returns a duration as `0:00:03`, from 100 hours on as `4d 07:12`.
 pub fn long_clock(ms: u64) -> String {
     let s = ms / 1000;
@@ -16,6 +20,38 @@ pub fn clock(ms: u64) -> String {
         1..=9 => format!("{h}:{m:02}:{sec:02}"),
         10..=99 => format!("{h}h{m:02}m"),
         _ => format!("{}d{:02}h", (h / 24).min(9999), h % 24),
+    }
+}
+
+/// Returns a span in at most seven characters, the shorter the finer: `0`, `840us`, `12.4ms`,
+/// `3.21s`, `59.9s`, then as [`clock`] does.
+pub fn span_us(us: u64) -> String {
+    match us {
+        0 => "0".to_owned(),
+        1..=999 => format!("{us}us"),
+        1_000..=9_949 => format!("{:.1}ms", us as f64 / 1e3),
+        9_950..=999_499 => format!("{:.0}ms", us as f64 / 1e3),
+        999_500..=9_994_999 => format!("{:.2}s", us as f64 / 1e6),
+        9_995_000..=59_949_999 => format!("{:.1}s", us as f64 / 1e6),
+        _ => clock(us / 1000),
+    }
+}
+
+/// Returns a span of which no more than milliseconds are known: `7ms`, else as [`span_us`].
+pub fn span_ms(ms: u64) -> String {
+    if ms < 1_000 { format!("{ms}ms") } else { span_us(ms.saturating_mul(1_000)) }
+}
+
+/// Returns a moment's time of day as `14:02:11`, on another day than `now` as `11-21 14h`.
+pub fn time_of_day(at: Wall, now: Wall, zone: &TimeZone) -> String {
+    let local = |wall: Wall| {
+        let at = Timestamp::from_microsecond(wall.0).ok()?;
+        Some(at.to_zoned(zone.clone()))
+    };
+    let (Some(at), Some(now)) = (local(at), local(now)) else { return "-".to_owned() };
+    match at.date() == now.date() {
+        true => format!("{:02}:{:02}:{:02}", at.hour(), at.minute(), at.second()),
+        false => format!("{:02}-{:02} {:02}h", at.month(), at.day(), at.hour()),
     }
 }
 
@@ -142,6 +178,22 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+        for (us, text) in [
+            (0, "0"),
+            (840, "840us"),
+            (1_230, "1.2ms"),
+            (9_960, "10ms"),
+            (999_600, "1.00s"),
+            (3_210_000, "3.21s"),
+            (9_999_000, "10.0s"),
+            (59_960_000, "0:59"),
+            (61_000_000, "1:01"),
+        ] {
+            assert_eq!(span_us(us), text);
+        }
+        let (day, zone) = (86_400_000_000, TimeZone::UTC);
+        assert_eq!(time_of_day(Wall(3_723_000_000), Wall(day - 1), &zone), "01:02:03");
+        assert_eq!(time_of_day(Wall(3_723_000_000), Wall(day), &zone), "01-01 01h");
         for (r, text) in [(0.0, "0.0/s"), (5.24, "5.2/s"), (0.05, "0.05/s"), (120.4, "120/s")] {
             assert_eq!(rate(r), text);
         }

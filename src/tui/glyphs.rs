@@ -39,12 +39,16 @@ pub struct Glyphs {
     pub corners: [&'static str; 6],
     pub divider: &'static str,
     pub bar_full: &'static str,
+    /// A whole cell.
+    pub solid: &'static str,
     pub bar_parts: &'static [&'static str],
     pub bar_rest: &'static str,
     /// Rising levels of one cell, the first is nothing.
     pub levels: &'static [&'static str],
     /// user, nice, system, irq, softirq, steal, iowait.
     pub classes: [&'static str; 7],
+    /// user, nice and system time of others than this run.
+    pub others: [&'static str; 3],
     pub idle: &'static str,
     pub marker: &'static str,
     pub done: &'static str,
@@ -85,6 +89,8 @@ pub struct Glyphs {
     pub prompt: &'static str,
     /// The moment that is looked at, through a graph.
     pub cursor: &'static str,
+    /// How full a stretch of time is, from hardly to wholly.
+    pub density: [&'static str; 4],
 }
 
 const BRAILLE: Glyphs = Glyphs {
@@ -93,10 +99,12 @@ const BRAILLE: Glyphs = Glyphs {
     divider: "╌",
     // Not the full block: bars in rows one under the other stay apart.
     bar_full: "▇",
+    solid: "█",
     bar_parts: &["", "▏", "▎", "▍", "▌", "▋", "▊", "▉"],
     bar_rest: "·",
     levels: &[" ", "▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"],
     classes: ["▇", "▅", "▓", "i", "s", "t", "w"],
+    others: ["▒", "▒", "░"],
     idle: "·",
     marker: "▸",
     done: "✓",
@@ -126,6 +134,7 @@ const BRAILLE: Glyphs = Glyphs {
     waiter: "○",
     prompt: "›",
     cursor: "┊",
+    density: ["░", "▒", "▓", "▇"],
 };
 
 const BLOCK: Glyphs = Glyphs {
@@ -161,6 +170,7 @@ const BLOCK: Glyphs = Glyphs {
     waiter: "o",
     prompt: ">",
     cursor: "│",
+    density: ["░", "▒", "▓", "█"],
     ..BRAILLE
 };
 
@@ -169,18 +179,21 @@ const ASCII: Glyphs = Glyphs {
     corners: ["+", "+", "+", "+", "-", "|"],
     divider: "-",
     bar_full: "#",
+    solid: "#",
     bar_parts: &["", "", "", "", "", "", "", ""],
     bar_rest: ".",
     levels: &[" ", ".", ".", ":", ":", "|", "|", "#", "#"],
     classes: ["|", "n", "#", "i", "s", "t", "w"],
+    others: [":", ":", ";"],
     idle: ".",
     dot: "-",
     edge: "!",
     tree: ["|", "`", "|"],
     scroll: ["|", "#"],
-    activity: ["#", "%", "~", "."],
+    activity: ["#", "%", "~", "-"],
     holder: "#",
     cursor: "|",
+    density: ["-", "=", "%", "#"],
     ..BLOCK
 };
 
@@ -246,17 +259,17 @@ mod tests {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
             arrow, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, prompt, cursor,
+            waiter, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
             retried, warning, ellipsis, times, minus, arrow, dot, edge, tag, holder, waiter, prompt,
-            cursor,
+            cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.
         let parts = bar_parts.iter().copied().filter(|p| !p.is_empty());
         [&single[..], &corners, levels, &classes, &digits, &sort, &tree, &fold, &scroll, &more,
-            &activity].concat().into_iter().chain(parts).collect()
+            &activity, &density, &others].concat().into_iter().chain(parts).collect()
     }
 
     /// Code points of the Basic Multilingual Plane with the property Emoji (Unicode 16,
@@ -294,8 +307,9 @@ mod tests {
     fn what_stands_for_different_things_looks_different() {
         for (name, set) in SETS {
             let g = Glyphs::of(set);
-            let groups: [&[&str]; 7] = [
+            let groups: [&[&str]; 8] = [
                 &g.activity,
+                &g.density,
                 &g.classes,
                 &g.digits,
                 &g.scroll,

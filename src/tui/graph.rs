@@ -42,10 +42,7 @@ pub const CLASSES: [(Role, &str); 7] = [
 /// where the class has a shape, the letter where it has one.
 pub fn shapes_of_others(glyphs: &Glyphs) -> [&'static str; 7] {
     let mut shapes = glyphs.classes;
-    (shapes[0], shapes[1], shapes[2]) = match glyphs.set {
-        GlyphSet::Ascii => (":", ":", ";"),
-        _ => ("▒", "▒", "░"),
-    };
+    shapes[..OURS].copy_from_slice(&glyphs.others);
     shapes
 }
 
@@ -184,7 +181,7 @@ pub fn scale(model: &Model, canvas: &mut Canvas<'_>, scale: &Scale) {
         height - from_below.min(height)
     };
     let (mark, role) = match model.axis.cursor {
-        Some(_) => (canvas.glyphs().corners[5], Role::Key),
+        Some(_) => (canvas.glyphs().cursor, Role::TimeCursor),
         None => (marker_left(canvas.glyphs()), Role::Strong),
     };
     let mut free = 0..height;
@@ -214,16 +211,16 @@ fn marker_left(glyphs: &Glyphs) -> &'static str {
 
 /// Returns the moment that graphs speak of: the time cursor, else now.
 pub fn moment(model: &Model) -> Mono {
-    model.axis.cursor.unwrap_or(model.now.mono)
+    model.axis.cursor.unwrap_or(model.axis_now())
 }
 
 /// Draws the time cursor over a graph that fills the canvas, and notes that a click sets it.
 pub fn time_cursor(model: &Model, canvas: &mut Canvas<'_>, panel: usize) {
     canvas.zone_all(Hit::Graph { panel });
     let Some(at) = model.axis.cursor else { return };
-    let Some(x) = model.axis.column(model.now.mono, at, canvas.width()) else { return };
-    let style = canvas.look.style(Role::Key);
-    let line = canvas.glyphs().corners[5];
+    let Some(x) = model.axis.column(model.axis_now(), at, canvas.width()) else { return };
+    let style = canvas.look.style(Role::TimeCursor);
+    let line = canvas.glyphs().cursor;
     for y in 0..canvas.height() {
         canvas.put_styled(x, y, line, style);
     }
@@ -234,13 +231,13 @@ pub fn time_cursor(model: &Model, canvas: &mut Canvas<'_>, panel: usize) {
 pub fn axis_foot(model: &Model, cells: u16, middle: &str) -> Vec<Span> {
     let glyphs = model.look.glyphs;
     let age = |at: Mono| format!("{}{}", glyphs.minus, format::age(model.ms_since(at)));
-    let left = format!("{} ", age(model.axis.moment(model.now.mono, 0, cells.max(1))));
+    let left = format!("{} ", age(model.axis.moment(model.axis_now(), 0, cells.max(1))));
     let right = model.axis.end.map_or(" now".to_owned(), |end| format!(" {}", age(end)));
     let middle = match model.axis.cursor {
         Some(at) => format!(" cursor {} ", age(at)),
         None => middle.to_owned(),
     };
-    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Dim };
+    let role = if model.axis.cursor.is_some() { Role::TimeCursor } else { Role::Dim };
     // Where there is no room for all, the cursor says more than the scale.
     let (left, middle, right) = (left.as_str(), middle.as_str(), right.as_str());
     let forms = match model.axis.cursor {

@@ -24,15 +24,18 @@ pub mod layout;
 pub mod list;
 pub mod model;
 mod mouse;
+pub mod notice;
 pub mod output;
 mod own;
 pub mod panels;
 pub mod popups;
+pub mod proof;
 pub mod sample;
 pub mod sanitize;
 pub mod settings;
 pub mod terminal;
 pub mod theme;
+pub mod then;
 pub mod update;
 pub mod zones;
 
@@ -45,6 +48,7 @@ use config::Config;
 use glyphs::Glyphs;
 use keymap::Keymap;
 use model::{FeedbackKind, Model};
+use output::save::SaveJob;
 use own::Own;
 use std::io;
 use std::sync::mpsc;
@@ -102,12 +106,13 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let (look, themes, asked) = look(&options.config);
     let _signals = events::Signals::read_into(to_loop.clone()).map_err(TuiError::Start)?;
     let _keys = events::read_keys_into(to_loop.clone(), asked).map_err(TuiError::Start)?;
-    events::receive_into(to_loop, receiver).map_err(TuiError::Start)?;
+    events::receive_into(to_loop.clone(), receiver).map_err(TuiError::Start)?;
     sender.send(&ToServer::Subscribe { snapshots: true, events: false })?;
 
     let size = screen.size().map_err(TuiError::Terminal)?;
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
+    model.time_zone = jiff::tz::TimeZone::system();
     let mut warnings = options.warnings;
     let (keymap, wrong_keys) = Keymap::of(&options.config);
     model.keymap = keymap;
@@ -118,7 +123,7 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     }
     let frame = options.config.refresh;
     let (own, last_frame, dirty, at_once) = (Own::default(), None, true, true);
-    Ok(Loop { model, screen, sender, themes, own, frame, last_frame, dirty, at_once }
+    Ok(Loop { model, screen, sender, to_loop, themes, own, frame, last_frame, dirty, at_once }
         .run(&messages))
 }
 
@@ -143,6 +148,8 @@ struct Loop {
     model: Model,
     screen: Screen,
     sender: Sender,
+    /// For threads that have something to tell.
+    to_loop: mpsc::SyncSender<Msg>,
     themes: ThemeStore,
     /// What this process costs.
     own: Own,
@@ -236,6 +243,17 @@ impl Loop {
         Ended::Signal { signal: libc::SIGHUP, exit_code: 128 + libc::SIGHUP }
     }
 
+    /// Copies output on a thread of its own.
+    fn save(&mut self, job: SaveJob) {
+        let (to_loop, copied) = (self.to_loop.clone(), job.clone());
+        // It fails when the loop has ended: then nobody waits for the word.
+        let tell = move |result| drop(to_loop.send(Msg::Saved(copied, result)));
+        if let Err(error) = output::save::save(job.clone(), tell) {
+            update(&mut self.model, Msg::Saved(job, Err(error)), clock::now());
+            (self.dirty, self.at_once) = (true, true);
+        }
+    }
+
     fn perform(&mut self, action: Action) -> Option<Ended> {
         let drawn = match action {
             Action::Send(message) => {
@@ -259,6 +277,10 @@ impl Loop {
             Action::PutOn(name) => {
                 let theme = self.themes.choose(&name);
                 self.put_on(theme);
+                Ok(())
+            }
+            Action::Save(job) => {
+                self.save(job);
                 Ok(())
             }
             Action::DrawAll => self.anew(Screen::forget),

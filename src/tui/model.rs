@@ -2,20 +2,25 @@
 
 use super::axis::Axis;
 use super::canvas::Look;
+use super::format;
 use super::history::History;
 use super::input::Input;
 use super::keymap::Keymap;
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
-use super::output::{Ask, Output, Target};
-use super::panels::{self, Order, PANELS};
+use super::output::save::SaveJob;
+use super::output::{Output, Question, Target};
+use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Order, PANELS};
+use super::proof::Watch;
 use super::sanitize::one_line;
+use super::then::Then;
 use super::zones::{Hit, Zones};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
-    Slot, Snapshot, StopHow, WorkerState, WorkerView,
+    Slot, Snapshot, StopHow, TaskIdx, Wall, WorkerState, WorkerView,
 };
+use jiff::tz::TimeZone;
 use ratatui::layout::Rect;
 use std::collections::BTreeMap;
 
@@ -48,11 +53,26 @@ pub struct Model {
     pub workers: List,
     /// How the workers are sorted and filtered.
     pub order: Order,
+    /// The alert that is selected; else it is the failure.
+    pub alert: Option<AlertId>,
     pub failure: Option<JobNo>,
+    /// Alerts, then failures.
     pub failures: List,
+    pub jobs: Jobs,
+    pub details: Details,
+    /// In which times of day are told.
+    pub time_zone: TimeZone,
     /// Jobs that the next act is about.
     pub tags: BTreeMap<JobNo, Selection>,
     pub output: Output,
+    /// The worker that the shown job was selected by.
+    pub output_from: Option<Slot>,
+    /// Lines of output are shown with their time.
+    pub output_times: bool,
+    /// Searches in output look through all jobs.
+    pub search_all: bool,
+    /// A path that was typed and is there already, and what would overwrite it.
+    pub overwrite: Option<(String, SaveJob)>,
     pub popup: Option<Popup>,
     pub feedback: Option<Feedback>,
     pub pending: BTreeMap<u64, Pending>,
@@ -61,10 +81,23 @@ pub struct Model {
     pub wanted: BTreeMap<PoolIdx, (u32, Mono)>,
     /// The most urgent end that was asked for at this screen.
     pub asked_stop: Option<StopHow>,
+    /// When the run was first seen to have ended.
+    pub ended_at: Option<Mono>,
     pub bye: Option<Bye>,
     pub hold_at_end: bool,
-    /// Acts that can be taken back, the newest last: what was done, and what undoes it.
-    pub undo: Vec<(String, Command)>,
+    /// When the last command of this screen was answered: what an older snapshot tells of acts
+    /// is not the whole truth.
+    pub answered_at: Option<Mono>,
+    /// Undo was asked for before the last act was known.
+    pub undo_wanted: bool,
+    /// Stops that this screen asked for, told of until it is proven that nothing is left.
+    pub watch: Option<Watch>,
+    /// What ran at the time cursor.
+    pub then: Then,
+    /// What the timeline shows.
+    pub gantt: Gantt,
+    /// The events as far as they are here.
+    pub events: EventList,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -93,6 +126,8 @@ pub struct Selection {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Queued,
+    /// Paused while it waits in the queue.
+    Held,
     Running,
     Paused,
     /// It ended well.
@@ -158,6 +193,17 @@ pub struct Prompt {
 pub enum Wanted {
     Search(usize),
     Filter(usize),
+    /// A file for the output that is shown.
+    Save,
+    /// A place in it.
+    Percent,
+}
+
+impl Wanted {
+    /// Whether the shown output must not change while this is typed.
+    fn is_about_output(self) -> bool {
+        matches!(self, Wanted::Search(panels::OUTPUT) | Wanted::Save | Wanted::Percent)
+    }
 }
 
 /// A kill menu: its targets were fixed when it opened.
@@ -180,6 +226,8 @@ pub struct Feedback {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FeedbackKind {
     Sent,
+    /// It was done, and its end is still to come.
+    UnderWay,
     Done,
     Refused,
 }
@@ -191,7 +239,7 @@ pub enum Pending {
         command: Command,
         what: String,
     },
-    Output(Ask),
+    Output(Question),
     /// A question of a panel.
     Panel {
         panel: usize,
@@ -222,19 +270,33 @@ impl Model {
             worker: None,
             workers: List::default(),
             order: Order::default(),
+            alert: None,
             failure: None,
             failures: List::default(),
+            jobs: Jobs::default(),
+            details: Details::default(),
+            time_zone: TimeZone::UTC,
             tags: BTreeMap::new(),
             output: Output::default(),
+            output_from: None,
+            output_times: false,
+            search_all: false,
+            overwrite: None,
             popup: None,
             feedback: None,
             pending: BTreeMap::new(),
             next_id: 1,
             wanted: BTreeMap::new(),
             asked_stop: None,
+            ended_at: None,
             bye: None,
             hold_at_end: true,
-            undo: Vec::new(),
+            answered_at: None,
+            undo_wanted: false,
+            watch: None,
+            then: Then::default(),
+            gantt: Gantt::default(),
+            events: EventList::default(),
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -259,8 +321,21 @@ impl Model {
         for notice in &mut snapshot.notices {
             *notice = one_line(notice);
         }
+        for alert in &mut snapshot.alerts {
+            (alert.text, alert.hint) = (one_line(&alert.text), one_line(&alert.hint));
+        }
+        for act in &mut snapshot.acts {
+            (act.asked, act.answer) = (one_line(&act.asked), one_line(&act.answer));
+            act.undo = act.undo.as_deref().map(one_line);
+        }
+        for stop in &mut snapshot.last_stops {
+            stop.left = stop.left.as_deref().map(one_line);
+        }
         self.snapshot = snapshot;
         self.live = true;
+        if let (RunState::Ended { .. }, None) = (self.snapshot.state, self.ended_at) {
+            self.ended_at = Some(self.snapshot.at.mono);
+        }
         self.wanted.retain(|pool, (size, _)| {
             self.snapshot.pools.get(usize::from(pool.0)).is_some_and(|p| p.size != *size)
         });
@@ -273,17 +348,7 @@ impl Model {
         let slot = self.worker.unwrap_or(Slot { pool: PoolIdx::DEFAULT, n: 0 });
         let near = workers.iter().find(|w| w.slot >= slot).or(workers.last());
         self.worker = near.map(|w| w.slot);
-        let failures = &self.snapshot.failures;
-        // Until somebody chooses one, the newest is what matters.
-        let chosen = self.source == panels::ALERTS || self.focus == panels::ALERTS;
-        match failures.iter().position(|f| Some(f.job) == self.failure) {
-            Some(at) if chosen => self.failures.at = at,
-            _ if chosen => {
-                self.failures.at = self.failures.at.min(failures.len().saturating_sub(1))
-            }
-            _ => self.failures.at = 0,
-        }
-        self.failure = failures.get(self.failures.at).map(|f| f.job);
+        panels::keep_alert(self);
         self.tags.retain(|_, tag| tag.job.0 <= self.snapshot.counts.total);
     }
 
@@ -292,12 +357,16 @@ impl Model {
         const CALM_US: u64 = 1_000_000;
         // A worker with very short jobs would make the panel flicker: a look lasts a second.
         let fresh = self.now.mono.0.saturating_sub(self.output.target_since.0) < CALM_US;
-        let busy_looking = self.output.is_held() || fresh;
+        let asked = matches!(&self.popup, Some(Popup::Prompt(p)) if p.what.is_about_output());
+        let busy_looking = self.output.is_held() || self.output.picked || asked || fresh;
         if !by_hand && busy_looking && self.output.target.is_some() {
             return;
         }
         if let Some(target) = self.target() {
+            let (job, n) = target.key;
+            self.output_from = self.work_of(AttemptId { job, n }).map(|(worker, _)| worker.slot);
             self.output.show(target, self.now.mono);
+            self.output.picked = false;
         }
     }
 
@@ -314,8 +383,8 @@ impl Model {
         let of_list = focused.selection(self);
         // Panels without a list: the arrows move in the workers, so that is what acts mean.
         of_list.or_else(|| match self.focus {
-            panels::ALERTS | panels::OUTPUT => None,
-            _ => PANELS[panels::WORKERS].selection(self),
+            panels::CORES | panels::QUEUE => PANELS[panels::WORKERS].selection(self),
+            _ => None,
         })
     }
 
@@ -377,6 +446,15 @@ impl Model {
         }
     }
 
+    /// Returns a job's name without its inputs: `thumb:3`, or `index` for the only one.
+    pub fn job_name(&self, task: TaskIdx, index: u32) -> String {
+        let view = self.snapshot.tasks.get(task.0 as usize);
+        match (self.info.tasks.get(task.0 as usize), view.is_some_and(|t| t.counts.total > 1)) {
+            (Some(task), true) => format!("{}:{index}", task.name),
+            _ => self.job_label(task.0, index, ""),
+        }
+    }
+
     /// Returns the name of a pool.
     pub fn pool_name(&self, pool: PoolIdx) -> &str {
         let view = self.snapshot.pools.get(usize::from(pool.0)).map(|p| p.name.as_str());
@@ -410,6 +488,16 @@ impl Model {
         (now.since(work.since).as_micros() as u64).saturating_sub(work.paused_us) / 1000
     }
 
+    /// Returns a moment's time of day: `14:02:11`, and its day instead when that is not today.
+    pub fn time_of_day(&self, at: Wall) -> String {
+        format::time_of_day(at, self.now.wall, &self.time_zone)
+    }
+
+    /// Returns the moment at the right edge of all graphs: they stand still with the run.
+    pub fn axis_now(&self) -> Mono {
+        self.ended_at.unwrap_or(self.now.mono)
+    }
+
     pub fn has_ended(&self) -> bool {
         self.bye.is_some() || matches!(self.snapshot.state, RunState::Ended { .. })
     }
@@ -431,7 +519,7 @@ impl Model {
             &layout::Facts {
                 focus: self.focus,
                 zoom: self.zoom.is_some(),
-                notice: !self.snapshot.notices.is_empty(),
+                notice: super::notice::is_there(self),
                 view: self.views.get(self.view).unwrap_or(&alone),
                 view_no: self.view,
                 splits: &self.splits,
@@ -472,6 +560,10 @@ impl Model {
 }
 
 fn clean_info(mut info: RunInfo) -> RunInfo {
+    let machine = &mut info.machine;
+    for text in [&mut machine.host, &mut machine.kernel, &mut machine.cpu] {
+        *text = one_line(text);
+    }
     for text in [&mut info.run, &mut info.name, &mut info.file] {
         *text = one_line(text);
     }

@@ -32,8 +32,8 @@ pub fn on_mouse(model: &mut Model, event: MouseEvent, actions: &mut Vec<Action>)
         }
         MouseEventKind::ScrollUp => wheel(model, (x, y), -NOTCH, actions),
         MouseEventKind::ScrollDown => wheel(model, (x, y), NOTCH, actions),
-        MouseEventKind::ScrollLeft => model.axis.pan(-1, model.now.mono),
-        MouseEventKind::ScrollRight => model.axis.pan(1, model.now.mono),
+        MouseEventKind::ScrollLeft => model.axis.pan(-1, model.axis_now()),
+        MouseEventKind::ScrollRight => model.axis.pan(1, model.axis_now()),
         _ => return false,
     }
     true
@@ -54,6 +54,11 @@ fn press(model: &mut Model, zone: (Rect, Hit), at: (u16, u16), actions: &mut Vec
             model.turn_to(panel);
             PANELS[panel].click_column(model, column);
         }
+        Hit::Lane { panel, row } => {
+            model.turn_to(panel);
+            drag(model, zone, at);
+            PANELS[panel].click_row(model, row);
+        }
         Hit::Act(act) => perform(model, act, 0, actions),
         Hit::ScrollBar { .. } | Hit::Graph { .. } | Hit::RowSplit(_) | Hit::ColumnSplit(_) => {
             drag(model, zone, at);
@@ -67,9 +72,9 @@ fn drag(model: &mut Model, (area, hit): (Rect, Hit), (x, y): (u16, u16)) {
             let rows = f32::from(area.height.saturating_sub(1).max(1));
             PANELS[panel].scroll_to(model, f32::from(y.saturating_sub(area.y)) / rows);
         }
-        Hit::Graph { .. } => {
+        Hit::Graph { .. } | Hit::Lane { .. } => {
             let column = x.saturating_sub(area.x).min(area.width.saturating_sub(1));
-            let now = model.now.mono;
+            let now = model.axis_now();
             let moment = model.axis.moment(now, column, area.width);
             model.axis.cursor = Some(moment.min(now));
         }

@@ -3,6 +3,8 @@
 use super::acts;
 use super::keymap::Act;
 use super::model::{Bye, Count, Feedback, FeedbackKind, Model, Pending, Popup, Prompt, Wanted};
+use super::output::save::{SaveError, SaveJob};
+use super::output::{Question, Whose};
 use super::panels::{self, PANELS};
 use super::settings::Warning;
 use super::theme::Theme;
@@ -10,7 +12,7 @@ use super::{Ended, mouse, popups};
 use crate::control::client::ClientError;
 use crate::control::proto::{ToClient, ToServer};
 use crate::model::query::Reply;
-use crate::model::{Answer, Command, Now, RunState, StopHow, limits};
+use crate::model::{Answer, Command, Now, Rank, RunState, StopHow, limits};
 use crossterm::event::{KeyCode, KeyEvent, KeyEventKind, MouseEvent};
 use ratatui::layout::Rect;
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub enum Msg {
     Resize(Rect),
     Server(Box<ToClient>),
     ServerGone(ClientError),
+    /// Output was copied into files, or not.
+    Saved(SaveJob, Result<u64, SaveError>),
     /// Half a second or so went by.
     Tick,
     /// A signal from outside.
@@ -49,6 +53,8 @@ pub enum Action {
     /// Put on the theme with this name.
     PutOn(String),
     Suspend,
+    /// Copy output into files; [`Msg::Saved`] tells what became of it.
+    Save(SaveJob),
     Leave(Ended),
 }
 
@@ -77,6 +83,10 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
             actions.push(Action::DrawNow);
         }
         Msg::Theme(theme) => acts::put_on(model, theme),
+        Msg::Saved(job, result) => {
+            panels::output::saved(model, job, result);
+            actions.push(Action::DrawNow);
+        }
         Msg::Resize(size) => {
             model.size = size;
             actions.push(Action::DrawNow);
@@ -104,6 +114,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
         PANELS[spot.panel].settle(model, model.rows_of(spot.panel));
         PANELS[spot.panel].ask(model, &mut actions);
     }
+    super::then::ask(model, &mut actions);
     prefetch_last_words(model, &mut actions);
     actions
 }
@@ -128,6 +139,7 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
                 _ => model.frozen = None,
             }
             model.take(*snapshot);
+            acts::undo_when_known(model, actions);
             if model.has_ended() && !had_ended {
                 // How it ended matters now, not what became of the last act.
                 model.feedback = None;
@@ -151,14 +163,12 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
                 reply => Ok(reply),
             };
             match model.pending.remove(&id) {
-                Some(Pending::Output(ask)) => {
-                    let part = reply.and_then(|reply| match reply {
-                        Reply::Output(part) => Ok(part),
-                        _ => Err("the supervisor answered something else".to_owned()),
-                    });
-                    model.output.take(ask, part);
+                Some(Pending::Output(question)) => model.output.answer(&question, reply),
+                Some(Pending::Panel { panel, tag }) => {
+                    PANELS[panel].take(model, tag, reply);
+                    // Somebody may have scrolled and waits for these rows.
+                    actions.push(Action::DrawNow);
                 }
-                Some(Pending::Panel { panel, tag }) => PANELS[panel].take(model, tag, reply),
                 _ => return,
             }
             actions.push(Action::DrawSoon);
@@ -185,6 +195,7 @@ fn on_answer(model: &mut Model, command: &Command, what: &str, answer: Answer) {
         Answer::Done(text) => (text, FeedbackKind::Done),
         Answer::Refused(why) => (format!("{what}: {why}"), FeedbackKind::Refused),
     };
+    model.answered_at = Some(model.now.mono);
     if let (Command::Scale { pool, .. }, FeedbackKind::Refused) = (command, kind) {
         model.wanted.remove(pool);
     }
@@ -213,6 +224,9 @@ fn let_time_pass(model: &mut Model, actions: &mut Vec<Action>) {
         actions.push(Action::DrawSoon);
     }
     model.wanted.retain(|_, (_, at)| now.since(*at) < WANTED_FOR);
+    if super::proof::tell(model) {
+        actions.push(Action::DrawSoon);
+    }
     model.turn_output(false);
 }
 
@@ -276,6 +290,8 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         Act::KillMenu => acts::open_kill_menu(model),
         Act::Retry => acts::retry(model, actions),
         Act::Cancel => acts::cancel(model, actions),
+        Act::Raise => acts::prioritize(model, Rank::First, actions),
+        Act::ResetPriority => acts::prioritize(model, Rank::OfTask, actions),
         Act::Undo => acts::undo(model, actions),
         Act::Tag => tag(model),
         Act::Untag => model.tags.clear(),
@@ -306,6 +322,7 @@ fn look(model: &mut Model, act: Act) {
         Act::NextPanel => turn_to_next(model, 1),
         Act::PreviousPanel => turn_to_next(model, -1),
         Act::Open => open(model),
+        Act::Details => panels::open_details(model),
         Act::Zoom => zoom(model),
         Act::Back => back(model),
         Act::Freeze => freeze(model),
@@ -352,7 +369,8 @@ fn take_count(model: &mut Model) -> i32 {
     count.n.max(1) as i32
 }
 
-fn prompt(model: &mut Model, what: Wanted, text: String) {
+/// Opens a line of text.
+pub fn prompt(model: &mut Model, what: Wanted, text: String) {
     let input = super::input::Input::with(text);
     model.popup = Some(Popup::Prompt(Prompt { what, input, error: None }));
 }
@@ -382,7 +400,7 @@ fn freeze(model: &mut Model) {
 fn move_time(model: &mut Model, by: i64) {
     let graphs = [panels::CORES, panels::QUEUE, model.focus];
     let width = graphs.iter().map(|panel| model.graph_cells(*panel)).max().unwrap_or(0);
-    model.axis.move_cursor(by, model.now.mono, width.max(10));
+    model.axis.move_cursor(by, model.axis_now(), width.max(10));
 }
 
 /// First Ctrl-C asks, the second stops, the third kills; one more leaves a supervisor that
@@ -437,6 +455,11 @@ fn open(model: &mut Model) {
         None => {
             model.zoom = Some(model.focus);
             if PANELS[model.focus].selection(model).is_some() {
+                model.output.show_whose(Whose::One);
+                if model.focus != panels::OUTPUT {
+                    model.source = model.focus;
+                    model.turn_output(true);
+                }
                 model.focus = panels::OUTPUT;
             }
         }
@@ -475,7 +498,7 @@ pub fn step(model: &mut Model, by: isize) {
 /// The last words of failed jobs are fetched early, one at a time: they must be there when the
 /// supervisor is not.
 fn prefetch_last_words(model: &mut Model, actions: &mut Vec<Action>) {
-    if model.pending.values().any(|p| matches!(p, Pending::Output(_))) {
+    if model.pending.values().any(|p| matches!(p, Pending::Output(Question::Part(_)))) {
         return;
     }
     let failures = model.snapshot.failures.iter().take(limits::SNAPSHOT_FAILURES);
@@ -484,6 +507,6 @@ fn prefetch_last_words(model: &mut Model, actions: &mut Vec<Action>) {
     let next = keys.into_iter().map(|key| model.output.prefetch(key, now));
     let asks = next.into_iter().find(|asks| !asks.is_empty()).unwrap_or_default();
     for ask in asks {
-        acts::send_ask(model, ask, actions);
+        acts::send_question(model, Question::Part(ask), actions);
     }
 }

@@ -16,6 +16,8 @@ pub enum Hit {
     ScrollBar { panel: usize },
     /// A graph on the time axis: its right edge is the axis's end.
     Graph { panel: usize },
+    /// A row of a panel's list that is a graph on the time axis too.
+    Lane { panel: usize, row: usize },
     /// A button or a key hint.
     Act(Act),
     /// A line of what lies over the screen.

@@ -279,7 +279,7 @@ fn a_job_is_killed_explained_and_retried() {
     let ended = run.wait_for("attempt_ended", |event| event["job"] == 1);
     assert_eq!(ended["signal"], "SIGTERM");
     assert_eq!(ended["reason"], "kill");
-    // Job 2 may have ended before, and its worker taken the next one: not waited for.
+    // Which job starts next, and when, depends on whether job 2 has ended before.
     home.ok(&["retry", "1"]);
     go(&home);
     let again = run.wait_for("attempt_started", |event| event["job"] == 1);

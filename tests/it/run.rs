@@ -92,6 +92,21 @@ tasks:
 }
 
 #[test]
+fn every_change_can_be_a_line() {
+    let yaml = "
+tasks:
+  - {name: a, foreach: {n: [1, 2]}, run: 'echo out; test {n} = 1'}
+  - {name: b, needs: [a], run: echo}
+";
+    let ran = run_with(yaml, &["--live", "-j1"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (1, "out\nout\n"));
+    for line in ["a has 2 jobs", "a:1 started: pid ", "a:2 ended: exit code 1 after ", "skipped"] {
+        assert!(ran.stderr.contains(line), "{line}: {}", ran.stderr);
+    }
+    assert!(!ran.stderr.contains(['\r', '\x1b']), "{:?}", ran.stderr);
+}
+
+#[test]
 fn every_way_to_end_has_its_outcome_and_exit_code() {
     let ran = run(r#"
 workers: 4

@@ -138,10 +138,16 @@ impl LockTable {
         if family::is_again(thing, wait) {
             return Vec::new();
         }
-        let holders = match (&wait.want, &thing.kind) {
+        let first = thing.queue.iter().next().filter(|first| **first < no);
+        let first = first.and_then(|first| self.waits.get(first)).filter(|w| !w.want.is_many());
+        let first = first.map(|wait| wait.party.owner());
+        match (&wait.want, &thing.kind) {
             (Want::Locks { shared, .. }, _) => {
                 let against = thing.holds.iter().filter(|hold| !(*shared && hold.shared));
-                against.map(|hold| hold.party.owner()).collect()
+                let holders: Vec<Owner> = against.map(|hold| hold.party.owner()).collect();
+                // Whoever comes first stands in the way too, but who would share a lock waits
+                // for nobody else.
+                if holders.is_empty() { first.into_iter().collect() } else { holders }
             }
             (Want::Permits { .. }, Kind::Semaphore { free, max, bounded: true }) => {
                 let tied: i64 = thing.holds.iter().map(|hold| i64::from(hold.count)).sum();
@@ -149,14 +155,10 @@ impl LockTable {
                 if free + tied < i64::from(*max) {
                     return Vec::new();
                 }
-                thing.holds.iter().map(|hold| hold.party.owner()).collect::<Vec<_>>()
+                thing.holds.iter().map(|hold| hold.party.owner()).chain(first).collect()
             }
-            _ => return Vec::new(),
-        };
-        // Whoever comes first must have had it.
-        let first = thing.queue.iter().next().filter(|first| **first < no);
-        let first = first.and_then(|first| self.waits.get(first)).filter(|w| !w.want.is_many());
-        holders.into_iter().chain(first.map(|wait| wait.party.owner())).collect()
+            _ => Vec::new(),
+        }
     }
 
     // ---- reduction
@@ -329,8 +331,8 @@ fn reach(start: Owner, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> BTreeSet<Own
 fn walk(core: &BTreeSet<Owner>, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<Owner> {
     let mut path: Vec<Owner> = core.first().copied().into_iter().collect();
     while let Some(last) = path.last() {
-        let next = edges.get(last).into_iter().flatten();
-        let next = next.filter(|n| core.contains(n) && !path.contains(n)).next().copied();
+        let mut next = edges.get(last).into_iter().flatten();
+        let next = next.find(|n| core.contains(n) && !path.contains(n)).copied();
         match next {
             Some(next) => path.push(next),
             None => break,

@@ -15,6 +15,7 @@ pub(super) enum Sabotage {
     NoWeights,
     NoMaxParallel,
     NoPriorities,
+    NoTakes,
     BiggerPools,
     NoRetries,
     MoreRetries,
@@ -26,6 +27,7 @@ pub(super) enum Sabotage {
     HideEnd,
     HidePause,
     HidePriority,
+    HideLockChange,
     /// Something to do is left out, or done to a stranger.
     NoKill,
     NoThaw,
@@ -46,6 +48,7 @@ impl Sabotage {
                 Sabotage::NoWeights => task.weight = 1,
                 Sabotage::NoMaxParallel => task.max_parallel = None,
                 Sabotage::NoPriorities => task.priority = 0,
+                Sabotage::NoTakes => task.takes = Default::default(),
                 Sabotage::NoRetries => task.retries.max = 0,
                 Sabotage::MoreRetries => task.retries.max += 1,
                 _ => {}
@@ -61,6 +64,7 @@ impl Sabotage {
             Sabotage::HideRetry => event(|e| matches!(e, Event::JobRetrying { .. })),
             Sabotage::HideEnd => event(|e| matches!(e, Event::JobEnded { .. })),
             Sabotage::HidePause => event(|e| matches!(e, Event::Paused { .. })),
+            Sabotage::HideLockChange => event(|e| matches!(e, Event::Shared { .. })),
             Sabotage::HidePriority => event(|e| matches!(e, Event::Prioritized { .. })),
             _ => None,
         };

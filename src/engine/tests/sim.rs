@@ -8,6 +8,7 @@ use super::world::{Dice, World};
 use crate::engine::{Effect, Engine, Input, JobState, Step, inverse};
 use crate::model::each::EachMap;
 use crate::model::exec::Finding;
+use crate::model::locks::{LockChange, LockKind, Name, Op, Party};
 use crate::model::{
     Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, PauseTarget, PoolIdx,
     ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
@@ -106,7 +107,11 @@ impl Sim {
                 self.let_go()?;
             } else {
                 let wild = !self.calm && self.dice.chance(30);
-                let input = if wild { self.whim() } else { self.next_input()? };
+                let input = match wild {
+                    true if self.dice.chance(40) => self.lock_whim(),
+                    true => self.whim(),
+                    false => self.next_input()?,
+                };
                 self.feed(input)?;
             }
         }
@@ -147,6 +152,11 @@ impl Sim {
             self.perform(effect);
         }
         for event in &step.events {
+            // Nothing of an attempt is left: somebody notices, a little later.
+            if let Event::AttemptEnded { attempt, .. } = event {
+                let proc = proc_of(*attempt);
+                self.later(40, Input::Locks(LockChange::Died { proc }));
+            }
             if matches!(
                 event,
                 Event::JobsAdded { .. } | Event::InputsFailed { .. } | Event::TaskEnded { .. }
@@ -254,7 +264,7 @@ impl Sim {
             exit: self.dice.pick(&codes),
         };
         self.processes.insert(attempt, process);
-        let proc = ProcRef { pid: attempt.job.0 as i32, start_ticks: u64::from(attempt.n) };
+        let proc = proc_of(attempt);
         let delay = if self.dice.chance(10) { 900 } else { 30 };
         self.later(delay, Input::Exec(ExecReport::Started { attempt, proc, at }));
         self.plan_exit(attempt, 1500);
@@ -405,6 +415,52 @@ impl Sim {
         inverse(self.engine.state(), &act)
     }
 
+    /// A process of a job wants something of a shared primitive, or its connection ends.
+    fn lock_whim(&mut self) -> Input {
+        let attempt = self.any_attempt();
+        let proc = self.engine.state().attempt(attempt.job).and_then(|a| a.proc());
+        let Some(proc) = proc else { return Input::Tick };
+        let client = u64::from(attempt.job.0);
+        if self.dice.chance(4) {
+            return Input::Locks(LockChange::Left { client });
+        }
+        self.serial += 1;
+        let party = Party { proc: Some(proc), attempt: Some(attempt), ..Party::default() };
+        let op = self.any_lock_op();
+        Input::Locks(LockChange::Asked { client, id: self.serial, party, op })
+    }
+
+    fn any_lock_op(&mut self) -> Op {
+        let timeout_ms = self.dice.chance(25).then(|| u64::from(self.dice.below(200)));
+        let name: Name = self.dice.pick(&["x", "y", "z"]).into();
+        let permits: Name = "s".into();
+        match self.dice.below(12) {
+            0..=6 => {
+                let mut names = vec![name];
+                if self.dice.chance(15) && *names[0] != *"z" {
+                    names.push("z".into());
+                }
+                let kind = self.dice.pick(&[LockKind::Lock, LockKind::Rlock]);
+                Op::Acquire { names, kind, shared: self.dice.chance(20), timeout_ms }
+            }
+            7 => Op::Release { names: vec![name], anyone: false },
+            8 => {
+                // A permit that belongs to nobody would be lost with its process.
+                let (max, bounded, tied) = (None, true, true);
+                Op::SemaphoreAcquire { name: permits, max, bounded, n: 1, tied, timeout_ms }
+            }
+            9 => Op::SemaphoreRelease { name: permits, max: None, bounded: true, n: 1 },
+            10 => Op::QueuePut {
+                name: "q".into(),
+                items: vec!["item".into()],
+                max: Some(2),
+                priority: 0,
+                timeout_ms,
+            },
+            _ => Op::QueueGet { name: "q".into(), n: 1, keep: true, timeout_ms },
+        }
+    }
+
     /// Something that nobody could foresee.
     fn whim(&mut self) -> Input {
         self.now = self.now + self.dice.millis(100);
@@ -428,7 +484,7 @@ impl Sim {
             7 => Command::Kill { job: self.any_job(), now: self.dice.chance(30) },
             8 => Command::Kill { job: self.any_attempt().job, now: self.dice.chance(30) },
             9..=11 => Command::Retry { job: self.any_failed_job() },
-            12 if self.dice.chance(30) => {
+            12 if self.dice.chance(60) => {
                 Command::Signal { job: self.any_attempt().job, signal: 10 }
             }
             12 if self.dice.chance(20) => Command::Stop {
@@ -490,4 +546,9 @@ impl Sim {
         }
         Ok(())
     }
+}
+
+/// The leader of an attempt.
+fn proc_of(attempt: AttemptId) -> ProcRef {
+    ProcRef { pid: attempt.job.0 as i32, start_ticks: u64::from(attempt.n) }
 }

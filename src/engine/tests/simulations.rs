@@ -81,7 +81,7 @@ fn random_runs_reach_what_they_are_meant_to_test() {
         }
     }
     let rare: Vec<_> = seen.iter().filter(|(_, n)| **n < 20).collect();
-    assert_eq!((seen.len(), rare.len()), (24, 0), "{inputs} inputs: {seen:?}");
+    assert_eq!((seen.len(), rare.len()), (30, 0), "{inputs} inputs: {seen:?}");
 }
 
 #[test]
@@ -95,6 +95,7 @@ fn planted_bugs_are_found() {
         Sabotage::NoWeights,
         Sabotage::NoMaxParallel,
         Sabotage::NoPriorities,
+        Sabotage::NoTakes,
         Sabotage::BiggerPools,
         Sabotage::NoRetries,
         Sabotage::MoreRetries,
@@ -104,6 +105,7 @@ fn planted_bugs_are_found() {
         Sabotage::HideEnd,
         Sabotage::HidePause,
         Sabotage::HidePriority,
+        Sabotage::HideLockChange,
         Sabotage::NoKill,
         Sabotage::NoThaw,
         Sabotage::NoLaunch,

@@ -7,7 +7,7 @@ use super::watch::Watch;
 use crate::engine::{Effect, Engine, Input, Step};
 use crate::model::each::{Axis, EachMap, ProductMap, SharedAxis};
 use crate::model::exec::Finding;
-use crate::model::locks::{Given, LockNotice};
+use crate::model::locks::{Given, LockChange, LockKind, LockNotice, Name, Op, Party};
 use crate::model::{
     Answer, Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, Outcome,
     PauseTarget, PoolIdx, ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
@@ -193,6 +193,9 @@ impl Story {
                 let error = "file gone".to_owned();
                 return Input::InputsFailed { task: self.task(task), error };
             }
+            ["lock" | "unlock" | "died", job, ref names @ ..] => {
+                return Input::Locks(self.lock_change(words[0], self.job(job), names));
+            }
             ["quiet" | "moves", attempt] => {
                 let (attempt, quiet) = (self.attempt(attempt), words[0] == "quiet");
                 return Input::Finding(Finding { attempt, quiet_since: at.mono, quiet });
@@ -227,6 +230,20 @@ impl Story {
             _ => return Input::Exec(self.report(&words)),
         };
         Input::Asked(Asked { by, command })
+    }
+
+    /// Reads `lock a:1 x y`, `unlock a:1 x`, `died a:1`: the leader of the job asks.
+    fn lock_change(&self, what: &str, job: JobNo, names: &[&str]) -> LockChange {
+        let proc = ProcRef { pid: job.0 as i32 + 100, start_ticks: 1 };
+        let names: Vec<Name> = names.iter().map(|name| (*name).into()).collect();
+        let op = match what {
+            "died" => return LockChange::Died { proc },
+            "unlock" => Op::Release { names, anyone: false },
+            _ => Op::Acquire { names, kind: LockKind::Lock, shared: false, timeout_ms: None },
+        };
+        let attempt = self.engine.state.attempt(job).map(|a| a.id);
+        let party = Party { proc: Some(proc), attempt, ..Party::default() };
+        LockChange::Asked { client: u64::from(job.0), id: self.now.mono.0, party, op }
     }
 
     /// Reads `kill a:1 + kill a:2 + retry b`.
@@ -414,7 +431,7 @@ impl Story {
             Effect::Freeze { attempt } => format!("freeze {}", self.id(*attempt)),
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
-            Effect::Tell { client, id, result } => {
+            Effect::Tell { client, result, .. } => {
                 let fate = match result {
                     Ok(Given::Locks { owner_died }) if !owner_died.is_empty() => {
                         format!("died={}", owner_died.join("+"))
@@ -422,7 +439,7 @@ impl Story {
                     Ok(_) => "ok".to_owned(),
                     Err(refusal) => format!("{:?}", refusal.error).to_lowercase(),
                 };
-                format!("tell {client}.{id} {fate}")
+                format!("tell {} {fate}", self.name(JobNo(*client as u32)))
             }
         }
     }

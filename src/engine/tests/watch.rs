@@ -8,7 +8,7 @@ use crate::model::{
     Asked, AttemptId, Command, Event, JobNo, Mono, Now, Outcome, PauseTarget, PoolIdx, Requester,
     RunOutcome, Slot, StopReason, TaskIdx,
 };
-use crate::plan::{NeedWhen, QuietAction, Schedule};
+use crate::plan::{Declared, NeedWhen, QuietAction, Schedule};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -242,6 +242,7 @@ impl Watch {
         self.check_needs(attempt.job)?;
         self.check_room(*task, *slot, *weight)?;
         ensure!(!self.is_paused(attempt.job, slot.pool), "it is paused");
+        self.check_takes(*task)?;
         let seen = SeenAttempt {
             task: *task,
             slot: *slot,
@@ -254,6 +255,25 @@ impl Watch {
             stop: None,
         };
         self.running.insert(*attempt, seen);
+        Ok(())
+    }
+
+    /// Attempts that run at the same time do not take the same, unless they share it.
+    fn check_takes(&self, task: TaskIdx) -> Check {
+        let takes = |task: TaskIdx| &self.schedule.tasks[task.0 as usize].takes;
+        for other in self.running.values().map(|attempt| takes(attempt.task)) {
+            for (name, shared) in &takes(task).locks {
+                let clash = other.locks.iter().any(|(n, s)| n == name && !(*s && *shared));
+                ensure!(!clash, "another attempt has the lock {name}");
+            }
+        }
+        for (name, n) in &takes(task).uses {
+            let max = self.schedule.shared.declared.iter().find(|(known, _)| known == name);
+            let Some((_, Declared::Semaphore { max })) = max else { continue };
+            let used = self.running.values().flat_map(|attempt| &takes(attempt.task).uses);
+            let used: u32 = used.filter(|(other, _)| other == name).map(|(_, n)| *n).sum();
+            ensure!(used + n <= *max, "{used} of {max} permits of {name} were taken");
+        }
         Ok(())
     }
 

@@ -4,8 +4,8 @@ use super::story::each_map;
 use crate::model::each::{EachMap, GroupsOfJobs};
 use crate::model::{PoolIdx, TaskIdx};
 use crate::plan::{
-    FailFast, Need, NeedWhen, OnFailure, PoolRules, QuietAction, QuietRule, Retries, Schedule,
-    StopRule, TaskRules,
+    Declared, FailFast, Need, NeedWhen, OnDeadlock, OnFailure, PoolRules, QuietAction, QuietRule,
+    Retries, Schedule, StopRule, TaskRules,
 };
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -68,6 +68,12 @@ impl World {
             1 => Some(FailFast::Percent(f64::from(20 + dice.below(60)))),
             _ => None,
         };
+        let permits = Declared::Semaphore { max: 2 };
+        world.schedule.shared.declared.push(("s".into(), permits));
+        world.schedule.shared.on_deadlock =
+            dice.pick(&[OnDeadlock::Report, OnDeadlock::Report, OnDeadlock::StopYoungest]);
+        world.schedule.shared.wait_timeout = dice.chance(30).then(|| Duration::from_millis(400));
+        world.schedule.shared.hold_warn = dice.chance(30).then(|| Duration::from_millis(300));
         for t in 0..1 + dice.below(6) {
             world.add_task(dice, t);
         }
@@ -105,6 +111,13 @@ impl World {
             expand_when_ready: t > 0 && dice.chance(15),
             ..TaskRules::default()
         };
+        if dice.chance(30) {
+            let name = dice.pick(&["x", "y"]);
+            rules.takes.locks.push((name.into(), dice.chance(40)));
+        }
+        if dice.chance(15) {
+            rules.takes.uses.push(("s".into(), 1 + dice.below(2)));
+        }
         let mut count = dice.below(7);
         for up in 0..t {
             if !dice.chance(40) {

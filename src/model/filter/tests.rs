@@ -307,3 +307,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn terms_about_numbers_bound_the_jobs_to_look_at() {
+    for (text, low, high) in [
+        ("job>=5 job<=9 failed", 5, 9),
+        ("job>5 job<9", 6, 8),
+        (":17", 17, 17),
+        ("(:3 or :9) failed", 3, 9),
+        ("failed or :3", i64::MIN, i64::MAX),
+        ("!job>5", i64::MIN, i64::MAX),
+        ("job!=5", i64::MIN, i64::MAX),
+        ("", i64::MIN, i64::MAX),
+    ] {
+        let filter = Filter::parse(text, &Names::default()).unwrap();
+        assert_eq!(filter.job_bounds(), (low, high), "{text}");
+    }
+}

@@ -6,7 +6,7 @@ use crate::model::locks::{Datum, LockKind, Name, QueueOrder};
 use crate::plan::rules::{Declared, OnDeadlock, SharedRules, Takes};
 use crate::plan::yaml::{Entry, Node};
 use crate::plan::{shape, units};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::ops::Range;
 use std::time::Duration;
 
@@ -52,6 +52,20 @@ impl Reader<'_> {
                 shared.declared.push((name.clone(), Declared::Lock(kind)));
             }
         }
+        // Where none is declared, a semaphore has as many permits as its largest user needs. Beside
+        // declared ones a name that is not is a slip.
+        if !declared.values().any(|what| matches!(what, Declared::Semaphore { .. })) {
+            let mut most: BTreeMap<Name, u32> = BTreeMap::new();
+            for (name, n) in tasks.iter().flat_map(|task| &task.spec.rules.takes.uses) {
+                let max = most.entry(name.clone()).or_default();
+                *max = (*max).max(*n);
+            }
+            most.retain(|name, _| !declared.contains_key(name));
+            for (name, max) in most {
+                shared.declared.push((name.clone(), Declared::Semaphore { max }));
+                declared.insert(name, Declared::Semaphore { max });
+            }
+        }
         for ReadTask { spec, at, .. } in tasks {
             let (task, takes) = (&spec.rules.name, &spec.rules.takes);
             for (name, _) in &takes.locks {
@@ -70,7 +84,8 @@ impl Reader<'_> {
                     }
                     Some(what) => format!("`{task}` uses `{name}`: {}", kind(what)),
                 };
-                let hint = "It could never start: make it `semaphores: {name: N}` with enough.";
+                let hint =
+                    "It could never start: write `semaphores: {name: N}` with enough permits.";
                 self.problems.error(at, message, Some(hint.to_owned()));
             }
         }

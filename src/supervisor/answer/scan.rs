@@ -198,14 +198,21 @@ impl Scan {
     }
 }
 
-/// The numbers of the jobs that a filter may let through: tasks are passed over as a whole.
+/// The numbers of the jobs that a filter may let through: tasks are passed over as a whole, and
+/// what its terms about numbers leave out.
 fn ranges(view: &View<'_>, filter: &Filter) -> VecDeque<Range<u32>> {
+    let (low, high) = filter.job_bounds();
+    let bounded = |range: Range<u32>| {
+        let low = u32::try_from(low.max(0)).unwrap_or(u32::MAX);
+        let end = u32::try_from(high.saturating_add(1).max(0)).unwrap_or(u32::MAX);
+        range.start.max(low)..range.end.min(end)
+    };
     let mut ranges: Vec<Range<u32>> = (0u32..)
         .zip(&view.state.schedule().tasks)
         .filter(|(task, rules)| filter.may_match(TaskIdx(*task), rules.pool))
         .filter_map(|(task, _)| {
             let first = view.state.job_of(TaskIdx(task), 0)?.0;
-            Some(first..first + view.state.task_counts(TaskIdx(task)).total)
+            Some(bounded(first..first + view.state.task_counts(TaskIdx(task)).total))
         })
         .collect();
     ranges.sort_unstable_by_key(|range| range.start);

@@ -39,6 +39,11 @@ impl StreamBuf {
         self.end() >= self.size
     }
 
+    /// Whether anything was heard of the stream.
+    pub fn is_known(&self) -> bool {
+        self.known
+    }
+
     /// Lines in the window.
     pub fn n_lines(&self) -> usize {
         self.starts.len()

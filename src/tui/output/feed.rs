@@ -51,10 +51,16 @@ impl Lines for Feed {
                 time: line.time,
                 tag: line.from.is_some().then_some(&*line.tag),
                 notice: line.from.is_none(),
+                is_hit: false,
             },
-            None => {
-                Source { bytes: &[], stream: Stream::Stdout, time: None, tag: None, notice: true }
-            }
+            None => Source {
+                bytes: &[],
+                stream: Stream::Stdout,
+                time: None,
+                tag: None,
+                notice: true,
+                is_hit: false,
+            },
         }
     }
 }

@@ -28,8 +28,19 @@ pub struct Find {
     pub searched_bytes: u64,
     /// Why it does not go on.
     pub error: Option<String>,
+    /// Where one was when it began: the first hit to go to is the next one from here.
+    pub(super) from: Option<Place>,
+    /// One waits for the first hit, in this direction (`true` is on).
+    pub(super) seeks: Option<bool>,
     next: Option<SearchCursor>,
     in_flight: bool,
+}
+
+/// A line, as hits are ordered.
+pub type Place = (AttemptId, Stream, u64);
+
+fn place(hit: &Hit) -> Place {
+    (hit.attempt, hit.stream, hit.offset)
 }
 
 impl Find {
@@ -53,6 +64,8 @@ impl Find {
             complete: false,
             searched_bytes: 0,
             error: None,
+            from: None,
+            seeks: None,
             next: None,
             in_flight: false,
         })
@@ -68,9 +81,24 @@ impl Find {
         self.hits.get(self.current?)
     }
 
+    /// There may be more hits than are known.
+    pub fn is_open(&self) -> bool {
+        !self.complete || self.hits.len() >= HELD_HITS
+    }
+
+    /// An answer is awaited.
+    pub fn is_searching(&self) -> bool {
+        self.in_flight
+    }
+
+    /// Hits before where the search began.
+    fn n_before(&self) -> usize {
+        self.from.map_or(0, |from| self.hits.partition_point(|hit| place(hit) < from))
+    }
+
     /// What to ask next, if anything.
     pub(super) fn ask(&mut self) -> Option<Search> {
-        let enough = self.hits.len() > self.current.unwrap_or(0) + AHEAD;
+        let enough = self.hits.len() > self.current.unwrap_or_else(|| self.n_before()) + AHEAD;
         if self.in_flight || self.complete || self.error.is_some() || enough {
             return None;
         }
@@ -107,33 +135,21 @@ impl Find {
     }
 
     /// Goes to the next hit, or the previous one, and around at the ends when all are known.
-    /// The first time it is the hit next to `from`, where one looks.
-    pub(super) fn step(&mut self, forward: bool, from: Option<(AttemptId, Stream, u64)>) {
+    /// The first time it is the hit next to where one was.
+    pub(super) fn step(&mut self, forward: bool) {
         let n = self.hits.len();
-        let Some(last) = n.checked_sub(1) else { return };
-        let place = |hit: &Hit| (hit.attempt, hit.stream, hit.offset);
+        let last = n.saturating_sub(1);
         let to = match (self.current, forward) {
-            (Some(at), true) if at < last => at + 1,
-            (Some(at), true) => {
-                if self.complete {
-                    0
-                } else {
-                    at
-                }
-            }
-            (Some(0), false) => {
-                if self.complete {
-                    last
-                } else {
-                    0
-                }
-            }
-            (Some(at), false) => at - 1,
-            (None, _) => {
-                let after = from.map_or(0, |from| self.hits.partition_point(|h| place(h) < from));
-                if forward { after % n } else { after.checked_sub(1).unwrap_or(last) }
-            }
+            (Some(at), true) if at < last => Some(at + 1),
+            (Some(at), false) if at > 0 => Some(at - 1),
+            (None, true) => Some(self.n_before()).filter(|after| *after < n),
+            (None, false) => self.n_before().checked_sub(1),
+            (Some(_), _) => None,
         };
-        self.current = Some(to);
+        let around = || (self.complete && n > 0).then_some(if forward { 0 } else { last });
+        if let Some(to) = to.or_else(around) {
+            self.current = Some(to);
+        }
+        self.seeks = self.current.is_none().then_some(forward);
     }
 }

@@ -26,6 +26,10 @@ pub struct Line {
     pub continued: bool,
     /// Not output but a word of the screen, such as that lines are left out.
     pub notice: bool,
+    /// A search stands on this line.
+    pub is_hit: bool,
+    /// The line goes on behind the right edge.
+    pub is_cut: bool,
 }
 
 /// Lines that can be walked through.
@@ -44,6 +48,7 @@ pub struct Source<'a> {
     pub time: Option<Wall>,
     pub tag: Option<&'a str>,
     pub notice: bool,
+    pub is_hit: bool,
 }
 
 /// How lines become rows.
@@ -138,6 +143,8 @@ impl Shape<'_> {
             spans: spans(&drawn, &range, pad),
             continued: i > 0,
             notice: source.notice,
+            is_hit: source.is_hit,
+            is_cut: !self.wrap && range.end < drawn.text.len(),
         });
         rows.collect()
     }
@@ -229,7 +236,14 @@ mod tests {
         }
         fn line(&self, i: usize) -> Source<'_> {
             let stream = Stream::Stdout;
-            Source { bytes: &self.0[i], stream, time: None, tag: None, notice: false }
+            Source {
+                bytes: &self.0[i],
+                stream,
+                time: None,
+                tag: None,
+                notice: false,
+                is_hit: false,
+            }
         }
     }
 

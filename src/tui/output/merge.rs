@@ -28,6 +28,8 @@ fn last(buf: &StreamBuf, stream: Stream) -> Option<Moment> {
 pub struct Merged<'a> {
     pub pair: &'a Pair,
     pub order: &'a [(Stream, usize)],
+    /// The line that a search stands on.
+    pub hit: Option<(Stream, u64)>,
 }
 
 impl Lines for Merged<'_> {
@@ -38,7 +40,14 @@ impl Lines for Merged<'_> {
     fn line(&self, i: usize) -> Source<'_> {
         let (stream, line) = self.order.get(i).copied().unwrap_or_default();
         let buf = self.pair.of(stream);
-        Source { bytes: buf.line(line), stream, time: buf.time_of(line), tag: None, notice: false }
+        Source {
+            bytes: buf.line(line),
+            stream,
+            time: buf.time_of(line),
+            tag: None,
+            notice: false,
+            is_hit: self.hit.is_some_and(|hit| hit == (stream, buf.offset_of(line))),
+        }
     }
 }
 

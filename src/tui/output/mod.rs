@@ -11,10 +11,11 @@ pub mod find;
 pub mod lines;
 mod merge;
 pub mod save;
+mod search;
 
 use super::sanitize;
-use crate::model::query::{Hit, OutputFrom, OutputPart, Query, Reply, Search, SearchScope, Stream};
-use crate::model::{AttemptId, JobNo, JobPlace, JobRef, Mono, Pattern, Wall};
+use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Search, Stream};
+use crate::model::{JobNo, JobPlace, JobRef, Mono, Wall};
 use buffer::HELD_BYTES;
 pub use buffer::StreamBuf;
 use feed::Feed;
@@ -22,6 +23,7 @@ use find::Find;
 use lines::{Line, Lines, Shape, Top};
 use merge::Merged;
 use save::{Copy, SaveJob};
+use search::Origin;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
@@ -185,13 +187,25 @@ pub struct Output {
     /// First line of the feed while one looks back (its number since the start), and its row.
     feed_top: Option<(u64, usize)>,
     pub find: Option<Find>,
+    /// Where one was before the search.
+    origin: Option<Origin>,
+    /// Chosen by itself, not by what is selected in a list: it stays when the selection changes
+    /// by itself.
+    pub picked: bool,
+    /// Attempts of the job that is shown, once somebody asked.
+    pub n_attempts: Option<(JobNo, u32)>,
     /// The supervisor has gone: nothing can be asked any more.
     pub offline: bool,
 }
 
 impl Output {
-    /// Looks at another attempt.
+    /// Looks at another attempt; a search in one job goes on in that one.
     pub fn show(&mut self, target: Target, now: Mono) {
+        self.turn_to(target, now);
+        self.search_in_target();
+    }
+
+    fn turn_to(&mut self, target: Target, now: Mono) {
         if self.target.as_ref().is_some_and(|t| t.key == target.key) {
             self.target = Some(target);
             return;
@@ -318,17 +332,57 @@ impl Output {
         self.go(Position::At { stream, offset, row: 0 });
     }
 
-    /// Goes to a share of the longer stream that is shown, 0 to 100.
+    /// Goes to a share, 0 to 100, of the longer stream that is shown, or of all jobs' lines.
     pub fn to_percent(&mut self, percent: u8) {
+        if self.whose == Whose::All {
+            let line = self.feed.n_lines() as u64 * u64::from(percent.min(100)) / 100;
+            self.feed_top = (percent < 100).then_some((self.feed.first + line, 0));
+            return;
+        }
         let Some(pair) = self.pair() else { return };
-        let longest = self.shown().iter().rev().max_by_key(|s| pair.of(**s).size).copied();
-        let stream = longest.unwrap_or_default();
+        let stream = self.longest(pair);
         let size = u128::from(pair.of(stream).size) * u128::from(percent.min(100)) / 100;
         match percent {
             0 => self.to_start(),
             100.. => self.follow(),
             _ => self.to_offset(stream, u64::try_from(size).unwrap_or(u64::MAX)),
         }
+    }
+
+    fn longest(&self, pair: &Pair) -> Stream {
+        let longest = self.shown().iter().rev().max_by_key(|s| pair.of(**s).size).copied();
+        longest.unwrap_or_default()
+    }
+
+    /// What the rows shown are of everything: from where, to where, of how much. Counted in
+    /// bytes of the longer stream, or in lines of all jobs.
+    pub fn extent(&self, room: Room) -> (u64, u64, u64) {
+        let shape = self.shape(room.width);
+        let height = isize::try_from(room.height).unwrap_or(isize::MAX);
+        let (top, end) = self.with_lines(|lines| {
+            let top = self.top(lines, room);
+            (top, shape.moved(lines, top, height))
+        });
+        let Some(pair) = self.pair().filter(|_| self.whose == Whose::One) else {
+            return (top.line as u64, end.line as u64, self.feed.n_lines() as u64);
+        };
+        let stream = self.longest(pair);
+        let buf = pair.of(stream);
+        let offset = |at: Top| {
+            let line = self.order.iter().skip(at.line).find(|(s, _)| *s == stream);
+            line.map_or(buf.end(), |(_, line)| buf.offset_of(*line))
+        };
+        (offset(top), offset(end), buf.size)
+    }
+
+    /// Whose line a row of all jobs' output is: what to turn to, and where in it.
+    pub fn job_at_row(&self, room: Room, row: usize) -> Option<(Target, Stream, u64)> {
+        let shape = self.shape(room.width);
+        let at = shape.moved(&self.feed, self.top(&self.feed, room), row as isize);
+        let line = self.feed.get(at.line).filter(|_| self.whose == Whose::All)?;
+        let (attempt, stream, offset) = line.from?;
+        let label = self.feed.line(at.line).tag.unwrap_or_default().to_owned();
+        Some((Target { key: (attempt.job, attempt.n), label }, stream, offset))
     }
 
     fn go(&mut self, place: Position) {
@@ -351,8 +405,10 @@ impl Output {
     fn with_lines<T>(&self, act: impl FnOnce(&dyn Lines) -> T) -> T {
         match (self.whose, self.pair()) {
             (Whose::All, _) => act(&self.feed),
-            (Whose::One, Some(pair)) => act(&Merged { pair, order: &self.order }),
-            (Whose::One, None) => act(&Merged { pair: &Pair::default(), order: &[] }),
+            (Whose::One, Some(pair)) => {
+                act(&Merged { pair, order: &self.order, hit: self.hit_here() })
+            }
+            (Whose::One, None) => act(&Merged { pair: &Pair::default(), order: &[], hit: None }),
         }
     }
 
@@ -429,52 +485,6 @@ impl Output {
                 let offset = self.pair().map_or(0, |p| p.of(stream).offset_of(line));
                 self.place = Position::At { stream, offset, row: to.row };
             }
-        }
-    }
-
-    /// Searches from now on.
-    ///
-    /// # Errors
-    /// In words, when the pattern is empty or no regular expression.
-    pub fn search(&mut self, pattern: Pattern, scope: SearchScope) -> Result<(), String> {
-        let stream = match self.streams {
-            Streams::Both => None,
-            Streams::Out => Some(Stream::Stdout),
-            Streams::Err => Some(Stream::Stderr),
-        };
-        self.find = Some(Find::new(pattern, scope, stream)?);
-        Ok(())
-    }
-
-    /// Goes to the next hit or the previous one and returns it; `None` while none is known.
-    /// The line of the hit is then the first one shown.
-    pub fn step(&mut self, forward: bool, now: Mono) -> Option<Hit> {
-        let from = self.looking_at();
-        let find = self.find.as_mut()?;
-        find.step(forward, from);
-        let hit = find.hit()?.clone();
-        self.whose = Whose::One;
-        let key = (hit.attempt.job, hit.attempt.n);
-        if self.target.as_ref().is_none_or(|target| target.key != key) {
-            self.show(Target { key, label: hit.label.clone() }, now);
-        }
-        let is_shown = self.shown().contains(&hit.stream);
-        if !is_shown {
-            self.streams = Streams::Both;
-        }
-        self.to_offset(hit.stream, hit.offset);
-        Some(hit)
-    }
-
-    /// Which line one looks at, as hits are ordered.
-    fn looking_at(&self) -> Option<(AttemptId, Stream, u64)> {
-        let (job, n) = self.target.as_ref()?.key;
-        let attempt = AttemptId { job, n };
-        match self.place {
-            Position::At { stream, offset, .. } => Some((attempt, stream, offset)),
-            Position::Start => Some((attempt, Stream::Stdout, 0)),
-            // From the end the way goes around to the start of the same attempt.
-            Position::End => Some((attempt, Stream::Stdout, 0)),
         }
     }
 
@@ -567,8 +577,7 @@ impl Output {
         }
     }
 
-    /// Returns what to ask now about the attempt that is shown.
-    pub fn asks(&mut self, now: Mono, last_output: Option<Mono>) -> Vec<Ask> {
+    fn asks(&mut self, now: Mono, last_output: Option<Mono>) -> Vec<Ask> {
         let (Some(target), false) = (&self.target, self.offline) else { return Vec::new() };
         let key = target.key;
         match self.place {
@@ -713,8 +722,7 @@ impl Output {
         vec![ask(Stream::Stdout), ask(Stream::Stderr)]
     }
 
-    /// Takes in a part of an attempt's output.
-    pub fn take(&mut self, ask: Ask, part: Result<OutputPart, String>) {
+    fn take(&mut self, ask: Ask, part: Result<OutputPart, String>) {
         let is_target = self.target.as_ref().is_some_and(|t| t.key == ask.key);
         let place = if is_target { self.place } else { Position::End };
         let Some(pair) = self.held.get_mut(&ask.key) else { return };

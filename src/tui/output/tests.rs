@@ -1,6 +1,6 @@
 use super::*;
-use crate::model::query::{Found, Mark};
-use crate::model::{Case, Text};
+use crate::model::query::{Found, Hit, Mark, SearchScope};
+use crate::model::{AttemptId, Case, Pattern, Text};
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 

@@ -2,12 +2,15 @@
 
 mod alerts;
 mod cores;
-mod output;
+mod details;
+mod events;
+mod jobs;
+pub mod output;
 mod queue;
+mod timeline;
 mod workers;
 
 use super::canvas::{Canvas, Span};
-use super::glyphs::GlyphSet;
 use super::keymap::Act;
 use super::model::{Model, Selection};
 use super::theme::Role;
@@ -15,6 +18,11 @@ use super::update::Action;
 use super::zones::Hit;
 use crate::model::query::Reply;
 
+pub use alerts::{AlertId, alert_mark, alert_word, keep_alert};
+pub use details::{Details, open as open_details};
+pub use events::EventList;
+pub use jobs::Jobs;
+pub use timeline::Gantt;
 pub use workers::{Order, STATE_WORDS, size_text, strip_words};
 
 /// A part of the screen with a purpose of its own.
@@ -113,6 +121,16 @@ pub trait Panel: Sync {
         Err("this panel has nothing to search in".to_owned())
     }
 
+    /// Turns to the next place that a search can look in; `false` when there is only one.
+    fn next_scope(&self, _model: &mut Model) -> bool {
+        false
+    }
+
+    /// What a prompt for a search is called, and what stands beside the text.
+    fn search_words(&self, _model: &Model) -> (String, String) {
+        ("search".to_owned(), "Enter keeps  Esc back".to_owned())
+    }
+
     /// See [`Panel::search`].
     ///
     /// # Errors
@@ -126,6 +144,16 @@ pub trait Panel: Sync {
         String::new()
     }
 
+    /// Where in a filter something is wrong, in characters.
+    fn filter_wrong_at(&self, _model: &Model, _text: &str) -> Option<usize> {
+        None
+    }
+
+    /// What the word that ends a filter so far may become, the shortest first.
+    fn filter_endings(&self, _model: &Model, _before: &str) -> Vec<String> {
+        Vec::new()
+    }
+
     /// What its list can be sorted by, and which of it holds now.
     fn sorts(&self, _model: &Model) -> Option<(&'static [&'static str], usize)> {
         None
@@ -136,8 +164,17 @@ pub trait Panel: Sync {
 }
 
 /// Every panel in the order of its number.
-pub const PANELS: &[&dyn Panel] =
-    &[&cores::Cores, &queue::Queue, &workers::Workers, &alerts::Alerts, &output::OutputPanel];
+pub const PANELS: &[&dyn Panel] = &[
+    &cores::Cores,
+    &queue::Queue,
+    &workers::Workers,
+    &alerts::Alerts,
+    &output::OutputPanel,
+    &jobs::JobsPanel,
+    &timeline::TimelinePanel,
+    &events::EventsPanel,
+    &details::DetailsPanel,
+];
 
 /// Positions in [`PANELS`] that keys and selection know.
 pub const CORES: usize = 0;
@@ -145,6 +182,11 @@ pub const QUEUE: usize = 1;
 pub const WORKERS: usize = 2;
 pub const ALERTS: usize = 3;
 pub const OUTPUT: usize = 4;
+pub const JOBS: usize = 5;
+pub const TIMELINE: usize = 6;
+pub const EVENTS: usize = 7;
+/// It stands last: one comes to it by `d` more than by its number.
+pub const DETAILS: usize = PANELS.len() - 1;
 
 /// Returns the position of a panel by its name.
 pub fn index_of(name: &str) -> Option<usize> {
@@ -172,16 +214,12 @@ fn scroll_bar(rows: &mut Canvas<'_>, panel: usize, offset: usize, n: usize) {
     let x = width - 1;
     let cells = (shown * shown / n).clamp(1, shown - 1);
     let top = (offset * (shown - cells)).div_ceil(n - shown).min(shown - cells);
-    let (thumb, track) = match rows.glyphs().set {
-        GlyphSet::Ascii => ("#", "|"),
-        GlyphSet::Block => ("█", "│"),
-        _ => ("┃", "│"),
-    };
+    let [track, thumb] = rows.glyphs().scroll;
     for y in 0..shown {
         let inside = (top..top + cells).contains(&y);
         let (shape, role) = match inside {
-            true => (thumb, Role::BorderFocus),
-            false => (track, Role::Border),
+            true => (thumb, Role::ScrollThumb),
+            false => (track, Role::ScrollTrack),
         };
         rows.put(x, y as u16, shape, role);
     }

@@ -70,12 +70,10 @@ fn waiting_text(model: &Model) -> String {
 
 fn status(model: &Model) -> Vec<Span> {
     let counts = &model.snapshot.counts;
-    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Strong };
+    let role = if model.axis.cursor.is_some() { Role::TimeCursor } else { Role::Strong };
     let mut spans = vec![(waiting_text(model), role)];
     let dot = model.look.glyphs.dot;
-    if let Some((grown, ended)) = flow(model) {
-        // What ended had left the queue, what is waiting still has come beside it.
-        let arrived = (grown + ended).max(0.0);
+    if let Some((arrived, ended)) = flow(model) {
         let rates = format!("in {} out {}", format::rate(arrived), format::rate(ended));
         spans.push((format!(" {dot} {rates}"), Role::Title));
     }
@@ -90,16 +88,23 @@ fn status(model: &Model) -> Vec<Span> {
     spans
 }
 
-/// By how much the queue grows and how many jobs end, per second.
+/// How many jobs join the queues and how many attempts end, per second; of the past nobody
+/// keeps it.
 fn flow(model: &Model) -> Option<(f32, f32)> {
-    if model.has_ended() && model.axis.cursor.is_none() {
+    if model.has_ended() || model.axis.cursor.is_some() {
         return None;
     }
-    model.history.flow(moment(model))
+    let sum = |of: fn(&PoolView) -> f32| model.snapshot.pools.iter().map(of).sum();
+    Some((sum(|pool| pool.arrived_per_s), sum(|pool| pool.ended_per_s)))
 }
 
+/// By how much the queue grows per second, now or at the time cursor.
 fn trend(model: &Model) -> Option<String> {
-    let (per_s, _) = flow(model)?;
+    let per_s = match flow(model) {
+        Some((arrived, ended)) => arrived - ended,
+        None if model.axis.cursor.is_some() => model.history.flow(moment(model))?.0,
+        None => return None,
+    };
     let sign = if per_s < 0.0 { model.look.glyphs.minus } else { "+" };
     (per_s.abs() >= 0.05).then(|| format!("{sign}{}", format::rate(per_s.abs())))
 }
@@ -114,7 +119,7 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
 }
 
 fn window(model: &Model, cells: u16, value: impl Fn(&Point) -> f32) -> Vec<Option<f32>> {
-    let window = model.history.window(&model.axis, model.now.mono, cells);
+    let window = model.history.window(&model.axis, model.axis_now(), cells);
     window.iter().map(|p| p.as_ref().map(&value)).collect()
 }
 
@@ -185,7 +190,7 @@ fn draw_pool(model: &Model, canvas: &mut Canvas<'_>, i: usize, pool: &PoolView) 
     let then = then.map(|at| model.history.at(at).map_or(0, |p| p.pools[i] as u64));
     let n = then.unwrap_or(u64::from(pool.ready) + u64::from(pool.blocked));
     let role = match (then, n) {
-        (Some(_), _) => Role::Key,
+        (Some(_), _) => Role::TimeCursor,
         (None, 0) => Role::Dim,
         _ => Role::Strong,
     };
@@ -203,7 +208,7 @@ fn draw_lines(model: &Model, canvas: &mut Canvas<'_>) {
     let width = canvas.width();
     canvas.put(1, 0, "queue", Role::Title);
     let end = width.saturating_sub(1);
-    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Text };
+    let role = if model.axis.cursor.is_some() { Role::TimeCursor } else { Role::Text };
     let trend = trend(model).unwrap_or_default();
     canvas.put_right(end, 0, &format!("{trend:>7}"), Role::Dim);
     canvas.put_right(end.saturating_sub(9), 0, &format!("{:>16}", waiting_text(model)), role);

@@ -50,7 +50,7 @@ fn help_lines(model: &Model) -> Vec<(String, String)> {
     let glyphs = model.look.glyphs;
     let levels = format!("{} {}", glyphs.levels[1], glyphs.levels[8]);
     lines.push(pair(&levels, "was on a CPU, little or much"));
-    for (shape, meaning) in crate::tui::panels::strip_words(glyphs.set) {
+    for (shape, meaning) in crate::tui::panels::strip_words(glyphs) {
         lines.push(pair(shape, meaning));
     }
     lines.push(pair("", ""));

@@ -22,7 +22,7 @@ pub fn on_key(model: &mut Model, key: KeyEvent, act: Option<Act>, actions: &mut 
         Some(Popup::Help { top }) => model.popup = help::key(model, act, top),
         Some(Popup::Kill(menu)) => kill::key(model, menu, key, act, actions),
         Some(Popup::Quit { choice }) => quit::key(model, choice, key, act, actions),
-        Some(Popup::Prompt(prompt)) => prompt::key(model, prompt, key),
+        Some(Popup::Prompt(prompt)) => prompt::key(model, prompt, key, actions),
         Some(Popup::Palette { input, choice }) => palette::key(model, input, choice, key, actions),
         Some(Popup::Pools { choice, typed }) => {
             pools::key(model, choice, typed, key, act, actions);
@@ -61,10 +61,13 @@ pub fn wheel(model: &mut Model, by: isize, actions: &mut Vec<Action>) {
 
 /// Text was pasted: lines of text take it, nothing else does.
 pub fn on_paste(model: &mut Model, text: &str) {
-    match &mut model.popup {
-        Some(Popup::Prompt(prompt)) => prompt.input.paste(text),
-        Some(Popup::Palette { input, .. }) => input.paste(text),
-        _ => {}
+    match model.popup.take() {
+        Some(Popup::Prompt(prompt)) => prompt::paste(model, prompt, text),
+        Some(Popup::Palette { mut input, choice }) => {
+            input.paste(text);
+            model.popup = Some(Popup::Palette { input, choice });
+        }
+        other => model.popup = other,
     }
 }
 
@@ -74,7 +77,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         Some(Popup::Help { top }) => help::draw(model, canvas, *top),
         Some(Popup::Kill(menu)) => kill::draw(model, canvas, menu),
         Some(Popup::Quit { choice }) => quit::draw(model, canvas, *choice),
-        Some(Popup::Prompt(prompt)) => prompt::draw(prompt, canvas),
+        Some(Popup::Prompt(prompt)) => prompt::draw(model, prompt, canvas),
         Some(Popup::Palette { input, choice }) => palette::draw(model, canvas, input, *choice),
         Some(Popup::Pools { choice, typed }) => pools::draw(model, canvas, *choice, typed),
         Some(Popup::Sort { panel, choice }) => sort::draw(model, canvas, *panel, *choice),

@@ -13,12 +13,13 @@ use crate::tui::update::{self, Action};
 use crossterm::event::{KeyCode, KeyEvent};
 
 /// Acts that take words: name, words, what they do.
-const WITH_WORDS: [(&str, &str, &str); 7] = [
+const WITH_WORDS: [(&str, &str, &str); 8] = [
     ("scale", "[POOL] N | +N | -N", "set the number of workers of a pool"),
     ("theme", "NAME", "put on a theme"),
     ("view", "NAME", "turn to a view: overview, jobs, timeline, events"),
     ("filter", "TEXT", "show only what fits, in this panel"),
     ("search", "TEXT", "search in this panel"),
+    ("search-all", "TEXT", "search in the output of all jobs; `/regex/` is one, too"),
     ("drain", "", "start nothing more, leave when running jobs have ended"),
     ("stop", "", "end running jobs too, KILL after their grace"),
 ];

@@ -6,6 +6,7 @@
 
 pub mod color;
 mod file;
+mod job;
 pub mod roles;
 pub mod store;
 

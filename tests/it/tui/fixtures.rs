@@ -61,6 +61,7 @@ pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
         let mut snapshot = last.clone();
         snapshot.at.mono = Mono(700_000_000 + half * 500_000);
         snapshot.failures.clear();
+        snapshot.state = RunState::Running;
         let left = (600 - half) as f64;
         let wave = 1.0 + 0.35 * (half as f64 / 23.0).sin();
         let more = (left * wave * 1.6) as u32;
@@ -182,6 +183,8 @@ pub fn pool(name: &str, size: u32, reason: &str) -> PoolView {
         reason: reason.to_owned(),
         running: size,
         weight_used: size,
+        arrived_per_s: 2.0,
+        ended_per_s: 5.2,
         ..PoolView::default()
     }
 }
@@ -397,4 +400,81 @@ pub fn text(model: &Model) -> String {
         out.push('\n');
     }
     out
+}
+
+/// The run of [`busy`] in trouble: one alert of each level.
+pub fn alarmed() -> Snapshot {
+    let mut snapshot = busy();
+    let alert = |level, kind, text: &str, hint: &str, job: Option<u32>, ago: u64| Alert {
+        level,
+        kind,
+        text: text.to_owned(),
+        hint: hint.to_owned(),
+        job: job.map(JobNo),
+        task: None,
+        pool: None,
+        since: Mono((1_000 - ago) * 1_000_000),
+    };
+    snapshot.alerts = vec![
+        alert(
+            AlertLevel::Critical,
+            AlertKind::MemoryPressure,
+            "memory is short: 61.0 MiB of 3.9 GiB available, something waited for memory 41 % of \
+             the last 10 s, everything 22 %",
+            "Use fewer workers, or give the task a higher weight.",
+            None,
+            14,
+        ),
+        alert(
+            AlertLevel::Warning,
+            AlertKind::HungJob,
+            "thumb:1289 hangs: no CPU, no output, no I/O for 2m 02s (pid 7290)",
+            "`ganger why :1290` says more; kill it when it does not go on.",
+            Some(1_290),
+            62,
+        ),
+        alert(
+            AlertLevel::Advice,
+            AlertKind::IdleWorkers,
+            "1 of 6 workers of pool default idle: 1 job waits for thumb (3 left, 3 running)",
+            "Move what others wait for to the front, or use the workers elsewhere.",
+            None,
+            5,
+        ),
+    ];
+    snapshot
+}
+
+/// An act of a person that can be taken back.
+pub fn act(id: u64, asked: &str, undo: Option<&str>) -> Act {
+    Act {
+        id,
+        at: now().mono,
+        by: Requester::Screen,
+        asked: asked.to_owned(),
+        answer: String::new(),
+        done: true,
+        undo: undo.map(str::to_owned),
+    }
+}
+
+/// The stop of an attempt of [`busy`] that was asked for now.
+pub fn stop_of(job: u32) -> StopProof {
+    StopProof {
+        attempt: AttemptId { job: JobNo(job), n: 1 },
+        task: TaskIdx(1),
+        index: job - 1,
+        reason: StopReason::Kill,
+        by: Requester::Screen,
+        asked_at: now().mono,
+        signal: libc::SIGTERM,
+        kill_at: now().mono + Duration::from_millis(5_000),
+        killed_at: None,
+        leader_ended_at: None,
+        exit: None,
+        ended_at: None,
+        swept: 0,
+        nothing_left: None,
+        left: None,
+    }
 }

@@ -362,9 +362,156 @@ tasks:
     pty.wait_for("it is broken");
     fs::write(home.path("fixed"), "").unwrap();
     pty.send("4r");
-    pty.wait("queued again", |text| text.contains("no failures") || text.contains("retry"));
+    // The supervisor's answer: the key hints say `retry`, too.
+    pty.wait("queued again", |text| {
+        text.lines().last().is_some_and(|line| line.contains('✓') && line.contains("flaky"))
+    });
     fs::write(home.path("go"), "").unwrap();
     pty.wait_for("done: 2 succeeded");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 0);
+}
+
+#[test]
+fn twenty_thousand_jobs_are_filtered_scrolled_and_ended_by_hand() {
+    let word = sleep_word();
+    let home = Home::new(&format!(
+        "
+workers: 1
+tasks:
+  - {{name: hold, run: sleep {word}}}
+  - {{name: quick, foreach: {{n: {{range: 1..20000}}}}, run: 'true', needs: hold}}
+"
+    ));
+    let mut pty = home.run(&[], 120, 40);
+    pty.wait_for("1 of 1 busy");
+    pty.send("6");
+    pty.wait_for("of 20 001");
+    pty.send("G");
+    pty.wait_for(":20001 quick:20000");
+    pty.send("x");
+    pty.wait_for("cancelled");
+    pty.send("frunning\r");
+    pty.wait_for("running · 1 of 20 001");
+    wait_running(&word);
+    pty.send("K");
+    pty.wait_for("kill hold");
+    pty.send("\r");
+    pty.wait_for("running · 0 of 20 001");
+    wait_gone(&word);
+    pty.wait_for("done: ");
+    pty.send("\x1b");
+    pty.wait_for("jobs ─ 20 001");
+    pty.send("fskipped\r");
+    pty.wait_for("skipped · 19 999 of 20 001");
+    pty.send("gd");
+    pty.wait_for("details ─ :2 ");
+    pty.wait_for("hold (succeeded): has ended");
+    pty.wait("the focus on the details", |text| !text.contains("a tasks"));
+    pty.send("\x1b");
+    pty.wait_for("a tasks");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 1);
+}
+
+/// Colours, a progress bar, and more lines than a window holds.
+const TALKING: &str = r"
+name: talking
+workers: 1
+tasks:
+  - name: talk
+    run: |
+      printf '\033[31mred\033[0m words\n'
+      printf 'loading 1%%\rloading 100%%\n'
+      echo 'a warning' >&2
+      seq -f 'line %.0f of many' 100000
+      while [ ! -e go ]; do sleep 0.05; done
+      echo finally
+";
+
+#[test]
+fn a_hundred_thousand_lines_are_followed_held_searched_and_saved() {
+    let home = Home::new(TALKING);
+    let mut pty = home.run(&[], 120, 30);
+    pty.wait_for("line 100000 of many");
+    pty.send("5m");
+    pty.wait_for("following");
+    pty.send("g");
+    let text = pty.wait("the start", |text| text.contains("red words") && text.contains("line 9 "));
+    assert!(text.contains("loading 100%") && !text.contains("loading 1%"), "{text}");
+    assert!(text.contains("held still"), "{text}");
+    pty.send("/line 777");
+    pty.wait_for("`line 777`");
+    pty.send("\r");
+    pty.wait("the first hit", |text| text.contains("1 of ") && text.contains("line 777 of many"));
+    pty.send("n");
+    pty.wait("the next hit", |text| text.contains("2 of ") && text.contains("line 7770 of many"));
+    pty.send("N");
+    pty.wait("the hit before", |text| text.contains("1 of ") && text.contains("line 780 of many"));
+    pty.send("\x1b");
+    pty.wait("the start again", |text| text.contains("red words") && !text.contains("`line 777`"));
+    pty.send("F");
+    pty.wait("the end", |text| text.contains("following") && text.contains("line 100000 of"));
+    pty.send("S");
+    pty.wait_for("save to talk.log");
+    pty.send("\r");
+    pty.wait_for("saved 1.8M in talk.log and talk.log.stderr");
+    assert_eq!(home.lines("talk.log").len(), 100_002);
+    assert_eq!(home.lines("talk.log.stderr"), ["a warning"]);
+    pty.send("S\r");
+    pty.wait_for("talk.log is there: Enter overwrites it");
+    pty.send("\x1b");
+    fs::write(home.path("go"), "").unwrap();
+    pty.wait_for("finally");
+    pty.send("q");
+    assert_eq!(pty.exit_code(), 0);
+}
+
+/// Presses a key until the screen shows something: what it is about may not be known at once.
+fn press_until(pty: &mut Pty, key: &str, what: &str) {
+    let end = Instant::now() + Duration::from_secs(60);
+    while !pty.text().contains(what) {
+        assert!(Instant::now() < end, "{key} never gave {what}:\n{}", pty.text());
+        pty.send(key);
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+#[test]
+fn a_stop_is_proven_and_acts_can_be_seen_and_taken_back() {
+    let home = Home::new(WAITING);
+    let mut pty = home.run(&[], 120, 40);
+    pty.wait_for("2 of 2 busy");
+    home.wait_for_file("started", |text| text.lines().count() == 2);
+    // One worker more, and back.
+    pty.send("+");
+    pty.wait_for("3 of 3 busy");
+    pty.send("u");
+    pty.wait_for("leaving");
+    // A stop, until nothing is left of the job.
+    pty.send("K");
+    pty.wait_for("kill hold:1");
+    pty.send("\r");
+    pty.wait_for("hold:1 ended by SIGTERM after");
+    assert!(pty.text().contains("nothing left"), "{}", pty.text());
+    // The timeline has its bar, the events say who stopped it and what was taken back.
+    pty.send(":view timeline\r");
+    pty.wait("the bar of hold:1 with its mark", |text| {
+        text.contains("timeline ─ 3 attempts") && text.contains('■')
+    });
+    pty.send(":view events\r");
+    pty.wait_for("hold:1 killed by the screen");
+    let shown = pty.wait_for("scale pool default to 2, asked by the screen");
+    assert!(shown.contains("scale pool default to 3, asked by the screen"), "{shown}");
+    // What was stopped is queued again, and goes to the front.
+    pty.send("/hold:1 is over\r");
+    pty.wait_for("held");
+    press_until(&mut pty, "r", "hold:1 queued again by the screen");
+    press_until(&mut pty, "]", "hold:1 moved to priority");
+    fs::write(home.path("go"), "").unwrap();
+    pty.wait_for("done: 24 succeeded");
+    let started = home.lines("started");
+    assert_eq!(started.iter().filter(|line| *line == "1").count(), 2, "{started:?}");
     pty.send("q");
     assert_eq!(pty.exit_code(), 0);
 }

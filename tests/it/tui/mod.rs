@@ -1,8 +1,13 @@
 //! The screen, drawn without a terminal and driven in a real one.
 
+mod asked;
 mod fixtures;
+mod jobs;
 mod live;
+mod looking_back;
 mod looks;
+mod output;
+mod past;
 mod pty;
 mod screens;
 mod stories;

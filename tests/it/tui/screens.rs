@@ -2,18 +2,20 @@
 //!
 //! `GANGER_UPDATE_SCREENS=1 cargo test screens` writes the pictures anew: look at them.
 
-use super::fixtures::{busy, crowded, empty, ended, large, lived, look, send, text};
+use super::fixtures::{alarmed, busy, crowded, empty, ended, large, lived, look, send, text};
+use super::past::{Past, keys};
 use ganger::control::proto::ToClient;
 use ganger::model::query::{OutputPart, Reply, Stream};
 use ganger::model::{AttemptId, Snapshot, Text};
 use ganger::tui::glyphs::GlyphSet;
 use ganger::tui::model::{Model, Pending, Popup};
+use ganger::tui::output::Question;
 use ganger::tui::update::{Msg, update};
 use std::path::Path;
 
-const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 50)];
+pub const SIZES: [(u16, u16); 4] = [(40, 10), (80, 24), (120, 40), (200, 50)];
 
-fn check(name: &str, model: &Model) {
+pub fn check(name: &str, model: &Model) {
     let file = format!("{name}-{}x{}.txt", model.size.width, model.size.height);
     let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/screens");
     let shown = text(model);
@@ -30,7 +32,7 @@ pub fn answer_output(model: &mut Model, out: &str, err: &str) {
     for _ in 0..8 {
         let ids: Vec<_> = model.pending.iter().map(|(id, p)| (*id, p.clone())).collect();
         for (id, pending) in ids {
-            let Pending::Output(ask) = pending else { continue };
+            let Pending::Output(Question::Part(ask)) = pending else { continue };
             let body = if ask.stream == Stream::Stdout { out } else { err };
             let part = OutputPart {
                 attempt: AttemptId { job: ask.key.0, n: ask.key.1 },
@@ -67,6 +69,42 @@ fn a_busy_run_at_every_size() {
     }
 }
 
+/// A screen that shows output only, with everything answered.
+fn output_alone(width: u16, height: u16, set: GlyphSet) -> Model {
+    let mut model = empty(width, height);
+    model.look = look(set);
+    send(&mut model, busy());
+    press(&mut model, '5');
+    press(&mut model, 'm');
+    model
+}
+
+#[test]
+fn output_in_all_its_forms_at_every_size() {
+    for (width, height) in SIZES {
+        let mut model = output_alone(width, height, GlyphSet::Braille);
+        super::output::answer(&mut model);
+        check("output-both", &model);
+        press(&mut model, 'T');
+        check("output-times", &model);
+        press(&mut model, 'w');
+        check("output-wrapped", &model);
+        press(&mut model, 'T');
+        super::output::type_in(&mut model, "/needle\n");
+        super::output::answer(&mut model);
+        check("output-search", &model);
+        super::output::type_in(&mut model, "\x1bea");
+        super::output::answer(&mut model);
+        check("output-all", &model);
+    }
+    let mut model = output_alone(80, 24, GlyphSet::Ascii);
+    super::output::answer(&mut model);
+    press(&mut model, 'T');
+    let shown = text(&model);
+    assert!(shown.is_ascii(), "{shown}");
+    check("output-ascii", &model);
+}
+
 #[test]
 fn a_large_machine_at_every_size() {
     for (width, height) in SIZES {
@@ -94,6 +132,54 @@ fn another_moment() {
         press(&mut model, ',');
     }
     check("cursor", &model);
+}
+
+/// A screen that has turned to a view, and whose questions are answered.
+fn in_view(width: u16, height: u16, view: &str, then: &str) -> Model {
+    let mut model = with_output(width, height, busy());
+    keys(&mut model, &Past::busy(), &format!(":view {view}<Enter>{then}"));
+    model
+}
+
+#[test]
+fn a_timeline_at_every_size() {
+    for (width, height) in SIZES {
+        check("timeline", &in_view(width, height, "timeline", ""));
+        check("timeline-cursor", &in_view(width, height, "timeline", ",,,,,,,,,jjj"));
+    }
+    check("timeline-zoomed", &in_view(120, 40, "timeline", "c<<<"));
+    let mut model = in_view(80, 24, "timeline", "");
+    model.look = look(GlyphSet::Ascii);
+    let shown = text(&model);
+    assert!(shown.is_ascii(), "{shown}");
+    check("timeline-ascii", &model);
+}
+
+#[test]
+fn events_at_every_size() {
+    for (width, height) in SIZES {
+        check("events", &in_view(width, height, "events", "<Up><Up>"));
+    }
+    check("events-filtered", &in_view(120, 40, "events", "fby:people<Enter>"));
+}
+
+#[test]
+fn alerts_are_above_failures_and_the_worst_is_on_top() {
+    for (width, height) in SIZES {
+        check("alerts", &with_output(width, height, alarmed()));
+    }
+    let mut model = with_output(120, 40, alarmed());
+    press(&mut model, '4');
+    check("alerts-focus", &model);
+}
+
+#[test]
+fn a_spike_in_the_overview_says_who_ran_then() {
+    for (width, height) in [(80, 24), (120, 40)] {
+        let mut model = with_output(width, height, busy());
+        keys(&mut model, &Past::busy(), ",,,,,,,,,,,,,,,,,,,,,,,,,,");
+        check("then", &model);
+    }
 }
 
 fn press(model: &mut Model, key: char) {
@@ -160,13 +246,13 @@ fn every_screen_tells_the_state_and_how_to_stop() {
     }
 }
 
-mod any_size {
+pub mod any_size {
     use super::*;
     use ganger::model::*;
     use proptest::prelude::*;
     use ratatui::layout::Rect;
 
-    fn any_text() -> impl Strategy<Value = String> {
+    pub fn any_text() -> impl Strategy<Value = String> {
         prop_oneof![
             "[a-z0-9. ]{0,60}",
             proptest::collection::vec(any::<char>(), 0..30).prop_map(|c| c.into_iter().collect()),
@@ -295,7 +381,7 @@ mod any_size {
         }
     }
 
-    fn any_key() -> impl Strategy<Value = crossterm::event::KeyEvent> {
+    pub fn any_key() -> impl Strategy<Value = crossterm::event::KeyEvent> {
         use crossterm::event::{KeyCode, KeyEvent};
         let code = prop_oneof![
             proptest::char::range(' ', '~').prop_map(KeyCode::Char),

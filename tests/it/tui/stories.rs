@@ -43,18 +43,26 @@ fn press(model: &mut Model, keys: &str) -> Vec<String> {
     done
 }
 
+fn of_command(command: &Command) -> String {
+    match command {
+        Command::Scale { pool, size, .. } => format!("scale {} {size}", pool.0),
+        Command::Pause { target } => format!("pause {target:?}"),
+        Command::Resume { target } => format!("resume {target:?}"),
+        Command::Kill { job, now } => format!("{} {job}", if *now { "kill" } else { "stop" }),
+        Command::Signal { job, signal } => format!("{} {job}", signal_name(*signal)),
+        Command::Retry { job } => format!("retry {job}"),
+        Command::Stop { how } => format!("end {how:?}"),
+        Command::Prioritize { job, to } => format!("{to:?} {job}"),
+        Command::Many { commands } => {
+            commands.iter().map(of_command).collect::<Vec<_>>().join(" + ")
+        }
+        Command::Undo { act } => format!("undo {act}"),
+    }
+}
+
 fn shown(action: &Action) -> Option<String> {
     match action {
-        Action::Send(ToServer::Command { command, .. }) => Some(match command {
-            Command::Scale { pool, size, .. } => format!("scale {} {size}", pool.0),
-            Command::Pause { target } => format!("pause {target:?}"),
-            Command::Resume { target } => format!("resume {target:?}"),
-            Command::Kill { job, now } => format!("{} {job}", if *now { "kill" } else { "stop" }),
-            Command::Signal { job, signal } => format!("{} {job}", signal_name(*signal)),
-            Command::Retry { job } => format!("retry {job}"),
-            Command::Stop { how } => format!("end {how:?}"),
-            other => format!("{other:?}"),
-        }),
+        Action::Send(ToServer::Command { command, .. }) => Some(of_command(command)),
         Action::Send(ToServer::Signalled { signal }) => Some(signal_name(*signal)),
         Action::Suspend => Some("suspend".to_owned()),
         Action::Leave(Ended::Run { exit_code, .. }) => Some(format!("leave {exit_code}")),
@@ -89,7 +97,7 @@ fn keys_say_what_they_do() {
         (":paus<Enter>", &["pause Run"]),
         (":drain<Enter>", &["end Drain"]),
         (" jP", &["pause Job(JobNo(1320))"]),
-        ("   K<Enter>", &["stop :1290", "stop :1320", "stop :1322"]),
+        ("   K<Enter>", &["stop :1290 + stop :1320 + stop :1322"]),
         ("  UK<Enter>", &["stop :1290"]),
         ("x", &[]),
         ("u", &[]),
@@ -300,11 +308,11 @@ fn tags_are_seen_and_counted() {
     let mut model = screen();
     press(&mut model, " j ");
     let shown = text(&model);
-    assert!(shown.contains("│ ● 1 thumb:1319"), "{shown}");
-    assert!(shown.contains("● 3 thumb:1289"), "{shown}");
+    assert!(shown.contains("│ ◆ 1 thumb:1319"), "{shown}");
+    assert!(shown.contains("◆ 3 thumb:1289"), "{shown}");
     assert!(shown.contains("2 tagged"), "{shown}");
     press(&mut model, "U");
-    assert!(!text(&model).contains("●"), "{}", text(&model));
+    assert!(!text(&model).contains("◆"), "{}", text(&model));
 }
 
 #[test]
@@ -503,9 +511,9 @@ fn enter_opens_the_output_of_what_is_selected_and_escape_closes_it() {
     let shown = text(&model);
     assert!(shown.contains("output ─ thumb:1200 logo.svg 256 #3"), "{shown}");
     assert!(shown.contains("▌convert: no decode delegate"));
-    assert!(!shown.contains("4 alerts"), "{shown}");
+    assert!(!shown.contains("⁴alerts"), "{shown}");
     press(&mut model, "<Esc>");
-    assert!(text(&model).contains("4 alerts"));
+    assert!(text(&model).contains("⁴alerts"));
     assert_eq!(model.focus, 3);
 }
 

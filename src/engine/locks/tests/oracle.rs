@@ -131,33 +131,6 @@ impl Oracle {
                 *self.tied.entry(pid).or_default() -= tied;
                 self.say(client, id, &Ok(Given::Nothing {}));
             }
-            Op::EventSet { .. } => {
-                self.set = true;
-                let woken =
-                    self.waits.iter().filter(|w| matches!(w.op, Op::EventWait { .. })).count();
-                self.say(client, id, &Ok(Given::Woken { woken: woken as u32 }));
-            }
-            Op::EventClear { .. } => {
-                self.set = false;
-                self.say(client, id, &Ok(Given::Nothing {}));
-            }
-            Op::ConditionNotify { n, .. } => {
-                let woken = self.wake(n.unwrap_or(u32::MAX));
-                self.say(client, id, &Ok(Given::Woken { woken }));
-            }
-            Op::BarrierReset { .. } => {
-                if !self.barrier_made {
-                    return self.say(client, id, &fail(Failure::Gone));
-                }
-                self.broken = false;
-                self.send_away();
-                self.say(client, id, &Ok(Given::Nothing {}));
-            }
-            Op::QueueDone { tickets, .. } => {
-                self.kept.remove(&tickets[0]);
-                self.unfinished -= 1;
-                self.say(client, id, &Ok(Given::Nothing {}));
-            }
             Op::Withdraw { of } => {
                 let at = self.waits.iter().position(|w| (w.client, w.id) == (client, *of));
                 match at {
@@ -201,6 +174,40 @@ impl Oracle {
                 {
                     self.end(at, Failure::Busy);
                 }
+            }
+            other => self.ask_at_once(client, id, other),
+        }
+    }
+
+    /// Requests that never wait.
+    fn ask_at_once(&mut self, client: u64, id: u64, op: &Op) {
+        match op {
+            Op::EventSet { .. } => {
+                self.set = true;
+                let woken =
+                    self.waits.iter().filter(|w| matches!(w.op, Op::EventWait { .. })).count();
+                self.say(client, id, &Ok(Given::Woken { woken: woken as u32 }));
+            }
+            Op::EventClear { .. } => {
+                self.set = false;
+                self.say(client, id, &Ok(Given::Nothing {}));
+            }
+            Op::ConditionNotify { n, .. } => {
+                let woken = self.wake(n.unwrap_or(u32::MAX));
+                self.say(client, id, &Ok(Given::Woken { woken }));
+            }
+            Op::BarrierReset { .. } => {
+                if !self.barrier_made {
+                    return self.say(client, id, &Err(Refusal::new(Failure::Gone, "")));
+                }
+                self.broken = false;
+                self.send_away();
+                self.say(client, id, &Ok(Given::Nothing {}));
+            }
+            Op::QueueDone { tickets, .. } => {
+                self.kept.remove(&tickets[0]);
+                self.unfinished -= 1;
+                self.say(client, id, &Ok(Given::Nothing {}));
             }
             other => panic!("the model does not know {other:?}"),
         }
@@ -351,43 +358,53 @@ impl Oracle {
             }
             (Op::EventWait { .. }, _) if self.set => Given::Nothing {},
             (Op::BarrierWait { .. }, _) => return self.try_barrier(),
-            (Op::QueuePut { items, .. }, _) => {
-                let first = self.waits.iter().position(|o| matches!(o.op, Op::QueuePut { .. }));
-                if first != Some(i) || self.items.len() >= 2 {
-                    return false;
-                }
-                self.n_puts += 1;
-                self.unfinished += 1;
-                let text = items[w.stored].lossy().into_owned();
-                self.items.push((self.n_puts, text));
-                self.waits[i].stored += 1;
-                if self.waits[i].stored < items.len() {
-                    return true;
-                }
-                Given::Nothing {}
-            }
-            (Op::QueueGet { n, keep, .. }, _) => {
-                let first = self.waits.iter().position(|o| matches!(o.op, Op::QueueGet { .. }));
-                if first != Some(i) || self.items.is_empty() || self.can_store() {
-                    return false;
-                }
-                let n = (*n as usize).min(self.items.len());
-                let taken: Vec<(u64, String)> = self.items.drain(..n).collect();
-                let mut tickets = Vec::new();
-                for (ticket, text) in &taken {
-                    if *keep {
-                        tickets.push(*ticket);
-                        self.kept.insert(*ticket, (w.pid, text.clone()));
-                    }
-                }
-                Given::Items { items: taken.into_iter().map(|(_, t)| t.into()).collect(), tickets }
-            }
+            (Op::QueuePut { items, .. }, _) => match self.try_put(i, items) {
+                Some(true) => Given::Nothing {},
+                Some(false) => return true,
+                None => return false,
+            },
+            (Op::QueueGet { n, keep, .. }, _) => match self.try_get(i, w.pid, *n, *keep) {
+                Some(given) => given,
+                None => return false,
+            },
             (Op::QueueJoin { .. }, _) if self.unfinished == 0 => Given::Nothing {},
             _ => return false,
         };
         self.waits.remove(i);
         self.say(w.client, w.id, &Ok(given));
         true
+    }
+
+    /// Stores one item; whether it was the last. `None`: it is not its turn.
+    fn try_put(&mut self, i: usize, items: &[crate::model::Text]) -> Option<bool> {
+        let first = self.waits.iter().position(|o| matches!(o.op, Op::QueuePut { .. }));
+        if first != Some(i) || self.items.len() >= 2 {
+            return None;
+        }
+        self.n_puts += 1;
+        self.unfinished += 1;
+        let text = items[self.waits[i].stored].lossy().into_owned();
+        self.items.push((self.n_puts, text));
+        self.waits[i].stored += 1;
+        Some(self.waits[i].stored == items.len())
+    }
+
+    fn try_get(&mut self, i: usize, pid: i32, n: u32, keep: bool) -> Option<Given> {
+        let first = self.waits.iter().position(|o| matches!(o.op, Op::QueueGet { .. }));
+        if first != Some(i) || self.items.is_empty() || self.can_store() {
+            return None;
+        }
+        let n = (n as usize).min(self.items.len());
+        let taken: Vec<(u64, String)> = self.items.drain(..n).collect();
+        let mut tickets = Vec::new();
+        for (ticket, text) in &taken {
+            if keep {
+                tickets.push(*ticket);
+                self.kept.insert(*ticket, (pid, text.clone()));
+            }
+        }
+        let items = taken.into_iter().map(|(_, text)| text.into()).collect();
+        Some(Given::Items { items, tickets })
     }
 
     /// Putting comes before getting, so that one who gets several finds all there are.

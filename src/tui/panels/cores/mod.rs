@@ -127,15 +127,23 @@ fn status(model: &Model) -> Vec<Span> {
         return Vec::new();
     }
     let dot = model.look.glyphs.dot;
-    let role = if model.axis.cursor.is_some() { Role::Key } else { Role::Strong };
+    let role = if model.axis.cursor.is_some() { Role::TimeCursor } else { Role::Strong };
     let Some(all) = all(model) else { return vec![("not known".to_owned(), Role::Dim)] };
     let load = model.snapshot.machine.load[0].clamp(0.0, 9999.0);
-    vec![
+    let mut spans = vec![
         (format!("{:>4}", format::percent(all.busy())), role),
         (format!(" ours {:<4}", format::percent(all.run)), Role::Title),
         (format!(" {dot} {}", format::plural(n as u64, "core")), Role::Title),
         (format!(" {dot} load {load:.1}"), Role::Title),
-    ]
+    ];
+    // Whoever has several machines open wants to know which this is.
+    let machine = &model.info.machine;
+    for fact in [&machine.host, &machine.cpu, &machine.kernel] {
+        if !fact.is_empty() {
+            spans.push((format!(" {dot} {fact}"), Role::Dim));
+        }
+    }
+    spans
 }
 
 /// The legend under the bars, and the time axis under the graph.
@@ -204,7 +212,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     if cells == 0 {
         return;
     }
-    let window = model.history.window(&model.axis, model.now.mono, cells);
+    let window = model.history.window(&model.axis, model.axis_now(), cells);
     let classes: Vec<_> = window.iter().map(|p| p.map(|p| p.classes)).collect();
     let peak = window.iter().flatten().map(|p| p.busy()).fold(0.0, f32::max);
     let mut area = canvas.part(bars, 0, cells, height);

@@ -8,7 +8,7 @@ use crate::tui::format;
 use crate::tui::history::Moment;
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
-use crate::tui::{glyphs::GlyphSet, graph};
+use crate::tui::{glyphs::Glyphs, graph};
 use unicode_width::UnicodeWidthStr;
 
 /// What a column tells.
@@ -244,22 +244,21 @@ pub fn draw_strip(model: &Model, row: &mut Canvas<'_>, worker: &WorkerView, x: u
         let at = first + i as u16;
         if let Moment::Running(percent) = moment {
             let level = graph::percent_level(*percent).max(1);
-            let style = row.look.theme.gradient(percent / 100.0);
-            row.put_styled(at, 0, glyphs.levels[level], style);
-        } else if let Some((shape, role)) = strip_shape(glyphs.set, *moment) {
+            row.put(at, 0, glyphs.levels[level], Role::ActivityRun);
+        } else if let Some((shape, role)) = strip_shape(glyphs, *moment) {
             row.put(at, 0, shape, role);
         }
     }
 }
 
 /// The shape of what is no level; nothing for a worker without a job.
-fn strip_shape(set: GlyphSet, moment: Moment) -> Option<(&'static str, Role)> {
-    let ascii = set == GlyphSet::Ascii;
+fn strip_shape(glyphs: &Glyphs, moment: Moment) -> Option<(&'static str, Role)> {
+    let [_, cpu_wait, io_wait, sleep] = glyphs.activity;
     Some(match moment {
         Moment::Idle | Moment::Running(_) => return None,
-        Moment::WaitingCpu => ("c", Role::Warn),
-        Moment::WaitingIo => ("w", Role::CpuIowait),
-        Moment::Sleeping => (if ascii { "-" } else { "·" }, Role::Idle),
+        Moment::WaitingCpu => (cpu_wait, Role::ActivityCpuWait),
+        Moment::WaitingIo => (io_wait, Role::ActivityIoWait),
+        Moment::Sleeping => (sleep, Role::ActivitySleep),
         Moment::Quiet => ("?", Role::Quiet),
         Moment::Paused => ("=", Role::Paused),
         Moment::Stopping => ("x", Role::Stopping),
@@ -277,15 +276,16 @@ const STRIP_WORDS: [(Moment, &str); 6] = [
 ];
 
 /// Returns the shapes of the strip that are no levels, with their words.
-pub fn strip_words(set: GlyphSet) -> impl Iterator<Item = (&'static str, &'static str)> {
-    STRIP_WORDS.iter().filter_map(move |(moment, word)| Some((strip_shape(set, *moment)?.0, *word)))
+pub fn strip_words(glyphs: &'static Glyphs) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let words = STRIP_WORDS.iter();
+    words.filter_map(move |(moment, word)| Some((strip_shape(glyphs, *moment)?.0, *word)))
 }
 
 /// Returns the legend of the strip.
-pub fn legend(set: GlyphSet) -> Vec<(String, Role)> {
+pub fn legend(glyphs: &Glyphs) -> Vec<(String, Role)> {
     let mut spans = Vec::new();
     for (moment, word) in STRIP_WORDS {
-        if let Some((shape, role)) = strip_shape(set, moment) {
+        if let Some((shape, role)) = strip_shape(glyphs, moment) {
             let blank = if spans.is_empty() { "" } else { "  " };
             spans.push((format!("{blank}{shape}"), role));
             spans.push((format!(" {word}"), Role::Dim));

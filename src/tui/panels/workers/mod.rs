@@ -7,7 +7,6 @@ use super::{Panel, put_label, scroll_bar};
 use crate::model::{PoolIdx, WorkerState, WorkerView};
 use crate::tui::canvas::{Canvas, Span, spans_width};
 use crate::tui::format;
-use crate::tui::glyphs::GlyphSet;
 use crate::tui::keymap::Act;
 use crate::tui::model::{Model, Selection};
 use crate::tui::theme::Role;
@@ -218,7 +217,7 @@ fn status(model: &Model) -> Vec<Span> {
         spans.push((format!(" {dot} {crowded} oversubscribed"), Role::Warn));
     }
     if !model.tags.is_empty() {
-        spans.push((format!(" {dot} {} tagged", model.tags.len()), Role::Key));
+        spans.push((format!(" {dot} {} tagged", model.tags.len()), Role::Tag));
     }
     if !model.order.filter.is_empty() {
         let shown = model.order.rows.len();
@@ -249,7 +248,7 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
     }
     let (columns, _) = columns::fitting(model, width + 4);
     if columns.iter().any(|c| c.what == What::Strip) {
-        let legend = columns::legend(model.look.glyphs.set);
+        let legend = columns::legend(model.look.glyphs);
         let line = model.look.glyphs.corners[4];
         let used = spans_width(&spans) + 1;
         let cells = spans_width(&legend) + 1;
@@ -360,8 +359,8 @@ fn draw_row(
     match &worker.work {
         Some(work) => {
             if model.tags.contains_key(&work.attempt.job) {
-                let mark = tag_mark(row.glyphs().set);
-                row.put(1, 0, mark, Role::Key);
+                let tag = row.glyphs().tag;
+                row.put(1, 0, tag, Role::Tag);
             }
             put_label(row, slot_cells, job_cells, &model.label(work));
         }
@@ -390,14 +389,6 @@ fn draw_row(
             }
         }
         x += column.cells + 1;
-    }
-}
-
-/// The mark of a tagged job.
-pub fn tag_mark(set: GlyphSet) -> &'static str {
-    match set {
-        GlyphSet::Braille => "●",
-        _ => "*",
     }
 }
 
