@@ -18,7 +18,7 @@ pub struct Columns {
 }
 
 /// Cells of the time of day and of the mark behind it.
-const TIME: u16 = 9;
+const TIME: u16 = 10;
 
 impl Columns {
     pub fn of(model: &Model, width: u16) -> Columns {

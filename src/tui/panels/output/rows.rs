@@ -12,7 +12,7 @@ use crate::tui::theme::Role;
 use crate::tui::zones::Hit;
 
 /// Cells of a time and the blank behind it.
-const TIME_CELLS: u16 = 9;
+const TIME_CELLS: u16 = 10;
 /// Below this width text needs every cell.
 const LEAST_FOR_COLUMNS: u16 = 30;
 
