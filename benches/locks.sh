@@ -8,8 +8,8 @@
 # GANGER=path/to/ganger measures another binary.
 . "$(dirname "$0")/common.sh"
 need flock util-linux
-cargo build --release --quiet --example lock_client </dev/null
-client=$PWD/target/release/examples/lock_client
+[[ -x ${LOCK_CLIENT:-} ]] || cargo build --release --quiet --example lock_client </dev/null
+client=${LOCK_CLIENT:-$PWD/target/release/examples/lock_client}
 seconds=${1:-10} rounds=${2:-5} calls=200
 
 cat > "$scratch/stand.yaml" <<YAML
