@@ -355,7 +355,11 @@ fn millis(d: std::time::Duration) -> u64 {
 
 fn eta_ms(counts: &Counts, rate_per_s: f32, state: RunState) -> Option<u64> {
     let left = counts.waiting() + counts.running;
-    let can_be_said = state == RunState::Running && counts.tasks_unread == 0 && rate_per_s > 0.0;
+    // With an empty queue the rate of those before says nothing: the last jobs are the long ones.
+    let can_be_said = state == RunState::Running
+        && counts.tasks_unread == 0
+        && counts.waiting() > 0
+        && rate_per_s > 0.0;
     can_be_said.then(|| (f64::from(left) / f64::from(rate_per_s) * 1000.0) as u64)
 }
 

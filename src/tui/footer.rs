@@ -73,14 +73,20 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
         let (key, word) = b.bar.split_once('|')?;
         Some((b.act, model.keymap.changed_key(b.act).unwrap_or_else(|| key.to_owned()), word))
     };
-    let bars: Vec<_> = KEYMAP.iter().filter_map(bar).collect();
+    // A key that means something else in the panel with the focus is not shown.
+    let panel = PANELS[model.focus].name();
+    let holds = |b: &&Binding| !model.keymap.is_covered(b, panel);
+    let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).collect();
     let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
-    // How to leave is always there; the others as far as they fit.
-    let leave = bars.last().map_or(0, cells);
+    // Help and how to leave are always there; the others as far as they fit.
+    let help_fits = width >= LEAVE_CELLS * 2;
+    let stays = |bar: &(Act, String, &str)| bar.0 == Act::Quit || (bar.0 == Act::Help && help_fits);
+    let mut kept: u16 = bars.iter().filter(|bar| stays(bar)).map(cells).sum();
     let mut x = 1;
-    for (i, bar) in bars.iter().enumerate() {
-        let is_last = i + 1 == bars.len();
-        if !is_last && x + cells(bar) + leave > width + 2 {
+    for bar in &bars {
+        if stays(bar) {
+            kept -= cells(bar);
+        } else if x + cells(bar) + kept > width + 2 {
             continue;
         }
         let (act, shown, word) = bar;

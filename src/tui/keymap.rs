@@ -157,7 +157,7 @@ pub const KEYMAP: &[Binding] = &[
         "show only what fits: `failed`, `task:3`, `cpu>1`, `/regex/`"),
     bind(Act::Sort, "sort", &[Char('s'), F(6)], "s F6", "", "sort by another column: a menu opens"),
     bind(Act::Invert, "invert", &[Char('I')], "I", "", "turn the order round"),
-    bind(Act::Freeze, "freeze", &[Char('z'), Char('Z')], "z", "",
+    bind(Act::Freeze, "freeze", &[Char('z')], "z", "",
         "hold the screen still; the run goes on"),
     bind(Act::TimeBack, "time_back", &[Char(',')], ",", "",
         "move the time cursor back: every graph shows that moment"),
@@ -268,6 +268,14 @@ impl Keymap {
             _ => 0,
         };
         Some((binding.act, number))
+    }
+
+    /// Tells whether a key of a line for everywhere means something else in `panel`.
+    pub fn is_covered(&self, binding: &Binding, panel: &str) -> bool {
+        let at = KEYMAP.iter().position(|b| b.act == binding.act);
+        let keys = at.map_or(&[][..], |at| &self.keys[at]);
+        let mut own = KEYMAP.iter().zip(&self.keys).filter(|(b, _)| b.panel == panel);
+        binding.panel.is_empty() && own.any(|(_, own)| own.iter().any(|key| keys.contains(key)))
     }
 
     /// Returns the keys of a line in words.

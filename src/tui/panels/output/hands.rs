@@ -13,6 +13,11 @@ use crate::tui::panels::OUTPUT;
 use crate::tui::update::{self, Action};
 use std::path::Path;
 
+/// Whether a search means all jobs: where all are shown it does anyway.
+pub fn searches_all(model: &Model) -> bool {
+    model.search_all || model.output.whose() == Whose::All
+}
+
 /// Searches for what is typed, in one job or in all.
 pub fn search(model: &mut Model, text: &str, done: bool) -> Result<(), String> {
     if text.is_empty() {
@@ -22,7 +27,7 @@ pub fn search(model: &mut Model, text: &str, done: bool) -> Result<(), String> {
     if model.output.offline {
         return Err("the supervisor has gone: nothing more can be searched".to_owned());
     }
-    let scope = match (model.search_all, model.output.scope_of_target()) {
+    let scope = match (searches_all(model), model.output.scope_of_target()) {
         (true, _) => SearchScope::All,
         (false, Some(scope)) => scope,
         (false, None) => return Err("no job is shown: Tab searches all jobs".to_owned()),

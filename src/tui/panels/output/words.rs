@@ -105,7 +105,7 @@ fn pattern_text(find: &Find) -> String {
 
 /// What the prompt of a search is called, and what stands beside the text.
 pub fn search_prompt(model: &Model) -> (String, String) {
-    let (name, other) = match model.search_all {
+    let (name, other) = match super::hands::searches_all(model) {
         true => ("search [all jobs]", "Tab this job"),
         false => ("search [this job]", "Tab all jobs"),
     };
