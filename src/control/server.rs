@@ -193,7 +193,8 @@ async fn connection<M: From<FromClient>>(
     let mut fate = Ok(());
     let joined = FromClient::Joined { client, role, peer, lines: lines.clone() };
     if to.send(joined.into()).await.is_ok() {
-        fate = read_messages(&mut reader, &mut line, client, &lines, &to).await;
+        let throttle = is_sharer.then_some(&lines);
+        fate = read_messages(&mut reader, &mut line, client, throttle, &to).await;
         let _supervisor_may_be_gone = to.send(FromClient::Left { client }.into()).await;
     }
     if let Err(why) = fate {
@@ -225,19 +226,20 @@ async fn read_messages<M: From<FromClient>>(
     reader: &mut BufReader<OwnedReadHalf>,
     line: &mut Vec<u8>,
     client: ClientId,
-    lines: &Outbox,
+    throttle: Option<&Outbox>,
     to: &mpsc::Sender<M>,
 ) -> Result<(), String> {
-    // Who does not read its answers is not asked for more questions: that bounds what waits.
-    while let Some(message) = {
-        lines.caught_up().await;
-        next_message(reader, line).await?
-    } {
+    loop {
+        // Who does not read its answers is not asked for more questions: that bounds what waits.
+        // A front end may be behind with what is pushed and still say that it has to stop.
+        if let Some(lines) = throttle {
+            lines.caught_up().await;
+        }
+        let Some(message) = next_message(reader, line).await? else { return Ok(()) };
         if to.send(FromClient::Said { client, message }.into()).await.is_err() {
-            break;
+            return Ok(());
         }
     }
-    Ok(())
 }
 
 /// Reads one line. `Ok(None)` at the end of the connection, `Err` with words for the client.

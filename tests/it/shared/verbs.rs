@@ -214,10 +214,10 @@ fn items_are_bytes_and_each_runs_once_for_every_one() {
         "--",
         "sh",
         "-c",
-        "test $1 != 3 && echo $1",
+        "test \"$1\" != 3 && echo \"$1\"",
         "x",
     ]);
-    assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b"1\n2\n"[..]));
+    assert_eq!((output.status.code(), &*output.stdout), (Some(1), &b"1\n2 2\n"[..]));
     stage.home.ok(&["queue", "put", "s", "1"]);
     stage.home.ok(&["queue", "close", "s"]);
     let output = stage.home.output(&["queue", "each", "s", "--", "/nonexistent"]);
