@@ -14,7 +14,7 @@ from .context import get_context
 __all__ = [
     "Array", "Barrier", "BoundedSemaphore", "Condition", "Event", "Gone", "JoinableQueue", "Lock",
     "Manager", "Pipe", "Pool", "Process", "Queue", "RLock", "RawArray", "RawValue", "Refused",
-    "Semaphore", "SimpleQueue", "TimeoutError", "Value", "active", "active_children", "ask",
+    "Semaphore", "ShutDown", "SimpleQueue", "TimeoutError", "Value", "WorkerDied", "active", "active_children", "ask",
     "cpu_count", "current_process", "freeze_support", "get_context", "table",
 ]
 
@@ -70,6 +70,17 @@ def Array(typecode_or_type, size_or_initializer, *, lock=True):
 
 def Pool(processes=None, initializer=None, initargs=(), maxtasksperchild=None):
     return get_context().Pool(processes, initializer, initargs, maxtasksperchild)
+
+
+def __getattr__(name):
+    # With what they need, these are slow to import.
+    if name == "WorkerDied":
+        from .pool import WorkerDied
+        return WorkerDied
+    if name == "ShutDown":
+        from .queues import ShutDown
+        return ShutDown
+    raise AttributeError("module 'ganger' has no attribute %r" % name)
 
 
 def table(*names):

@@ -61,6 +61,8 @@ class _Mixin:
         return super().JoinableQueue(maxsize)
 
     def Pool(self, processes=None, initializer=None, initargs=(), maxtasksperchild=None):
+        if not _client.active():
+            return super().Pool(processes, initializer, initargs, maxtasksperchild)
         from . import pool
         return pool.Pool(processes, initializer, initargs, maxtasksperchild, context=self)
 
