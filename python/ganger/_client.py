@@ -58,6 +58,13 @@ def _drop_inherited():
 os.register_at_fork(after_in_child=_drop_inherited)
 
 
+class Socket(socket.socket):
+    """Ends with the thread or the pool that has it, without a warning."""
+
+    def __del__(self):
+        self.close()
+
+
 class Connection:
     """One thread's connection."""
 
@@ -69,7 +76,7 @@ class Connection:
         self.number = 0
         self.busy = False
         self.torn = False
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = Socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
             self.sock.connect(self.path)
         except OSError as error:
@@ -92,8 +99,6 @@ class Connection:
 
     def close(self):
         self.sock.close()
-
-    __del__ = close                              # with its thread
 
     def gone(self, why):
         self.close()
@@ -174,8 +179,8 @@ class Connection:
                 raise
             return got[0]
         finally:
-            self.answers.pop(number, None)
             self.busy = False
+            self.answers.pop(number, None)
 
     def give_up(self, number, got, until_answered):
         """After an interrupt: ends the wait, and learns whether it was granted meanwhile."""

@@ -16,6 +16,7 @@ import threading
 
 from . import _client
 
+# Words of 8 bytes. The header has 64, a cell and a seat 8 each.
 CLOSED, HOLDER, SINCE, TAKEN = 4, 5, 6, 7        # words of a cell, behind its semaphore
 THREAD = 2                                       # word of a seat; its first is the intent
 MAGIC, VERSION = 0x54534146474E4147, 1
@@ -34,9 +35,10 @@ class _Keeper:
     def __init__(self, seat):
         self.seat, self.pid = seat, os.getpid()
 
-    def __del__(self):
-        if self.pid == os.getpid() and words is not None:
-            if self.seat not in words[64 + HOLDER:words[2]:8].tolist():
+    def __del__(self, getpid=os.getpid, holder=64 + HOLDER):
+        # When the interpreter ends, `words` and `_free` are none.
+        if words is not None and _free is not None and self.pid == getpid():
+            if self.seat not in words[holder:words[2]:8].tolist():
                 _free.append(self.seat)
 
 

@@ -53,7 +53,7 @@ class _End:
         return reduction.DupFd(self.sock.fileno()), self.directory
 
     def __setstate__(self, state):
-        self.sock, self.directory = socket.socket(fileno=state[0].detach()), state[1]
+        self.sock, self.directory = _client.Socket(fileno=state[0].detach()), state[1]
 
     def fileno(self):
         return self.sock.fileno()
@@ -109,7 +109,7 @@ class _End:
 
 def _channel(directory):
     ends = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    return [_End(end, directory) for end in ends]
+    return [_End(_client.Socket(fileno=end.detach()), directory) for end in ends]
 
 
 class _Tasks:

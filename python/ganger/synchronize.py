@@ -129,6 +129,7 @@ class LockHandle(Handle):
             return True
         except BaseException:
             if got and got[0].get("ok"):
+                self.count = 0
                 _shielded(lambda: _client.tell("release", names=[self.name]))
             raise
 
@@ -149,20 +150,29 @@ class LockHandle(Handle):
                 words[cell + HOLDER] = 0
                 _fast.post(self.semaphore)
                 words[seat] = 0
-                closed = words[cell + CLOSED]
+                if words[cell + CLOSED]:
+                    # Somebody began to wait just then, and the broker could not know of this.
+                    _client.tell("fast_freed", name=self.name)
             except BaseException:
                 self.lost(seat)
                 raise
-            if closed:
-                # Somebody began to wait just then, and the broker could not know of this.
-                _client.tell("fast_freed", name=self.name)
             return
         # State is lowered first: with the answer another may have it.
-        count, self.count = self.count, max(self.count - 1, 0)
-        answer = _client.tell("release", names=[self.name], anyone=not self.recursive)
+        count, got = self.count, []
+        fields = {"names": [self.name], "anyone": not self.recursive}
+        try:
+            self.count = max(count - 1, 0)
+            answer = _client.connection().ask("release", fields, got)
+        except BaseException:
+            self.count = max(count - 1, 0)
+            if _unsent(got):
+                _shielded(lambda: _client.tell("release", **fields))
+            raise
         if not answer.get("ok"):
             self.count = count
             if answer.get("error") == "not_owner":
+                import sys
+                print(_client.tell("list", names=[self.name]), self.sort, list(words[cell:cell+8]), seat, list(words[seat:seat+3]), file=sys.stderr)
                 raise ValueError("semaphore or lock released too many times")
             raise _refusal(answer)
 
@@ -172,7 +182,7 @@ class LockHandle(Handle):
         self.count = 0
 
         def settle():
-            _client.tell("fast_lost", name=self.name, seats=[seat])
+            _client.tell("fast_lost", name=self.name, seat=seat)
             self.words[seat] = 0
         _shielded(settle)
 
@@ -234,17 +244,28 @@ class SemaphoreHandle(Handle):
         if words is None:
             self.open_cell()
             words = self.words
-        self.count -= 1
         if words is not None and not words[self.cell + CLOSED]:
             cell = self.cell
             if words[cell] & 0xFFFFFFFF >= self.maxvalue:
-                self.count += 1
                 raise ValueError("semaphore or lock released too many times")
-            _fast.post(self.semaphore)
-            if words[cell + CLOSED]:
-                _client.tell("fast_freed", name=self.name)
+            self.count -= 1
+            try:
+                _fast.post(self.semaphore)
+                if words[cell + CLOSED]:
+                    _client.tell("fast_freed", name=self.name)
+            except BaseException:
+                _shielded(lambda: _client.tell("fast_freed", name=self.name))
+                raise
             return
-        answer = _client.tell("semaphore_release", name=self.name, **self.creation())
+        fields, got, count = dict(self.creation(), name=self.name), [], self.count
+        try:
+            self.count = count - 1
+            answer = _client.connection().ask("semaphore_release", fields, got)
+        except BaseException:
+            self.count = count - 1
+            if _unsent(got):
+                _shielded(lambda: _client.tell("semaphore_release", **fields))
+            raise
         if not answer.get("ok"):
             self.count += 1
             if answer.get("error") == "invalid":
@@ -264,6 +285,11 @@ def _refusal(answer):
     if answer.get("error") in ("timeout", "busy"):
         return _client.TimeoutError(text)
     return _client.Refused(answer.get("error", "invalid"), text, answer)
+
+
+def _unsent(got):
+    """After an interrupt: whether what was asked has not been done."""
+    return not got or got[0].get("error") == "withdrawn"
 
 
 def _shielded(do):

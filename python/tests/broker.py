@@ -25,6 +25,7 @@ HEADER, CELL, SEAT = 64, 8, 8                    # words of 8 bytes
 CLOSED, HOLDER, SINCE, TAKEN = 4, 5, 6, 7        # words of a cell, behind the semaphore
 INTENT, PID, THREAD = 0, 1, 2                    # words of a seat
 LOOK_AGAIN_S = 0.001
+MANY = 4096
 
 
 class Refused(Exception):
@@ -65,7 +66,8 @@ class Lock:
     def __init__(self, broker, name, kind):
         self.broker, self.name, self.kind = broker, name, kind
         self.holder, self.count, self.since, self.died = None, 0, 0.0, False
-        self.waiters, self.cell, self.from_cell = collections.deque(), 0, False
+        self.waiters, self.cell = collections.deque(), 0
+        self.from_cell, self.seat = False, 0     # taken in its cell, from this seat
         self.acquisitions = 0
         self.sleepers = set()                    # of conditions: they come back for the lock
         self.pending = []                        # requests that came while the cell was not clear
@@ -79,6 +81,7 @@ class Lock:
     def free(self, died=False):
         """Gives it to the next who waits, or lets it lie."""
         self.holder, self.count, self.died = None, 0, self.died or died
+        self.from_cell = False
         while self.waiters:
             wait, count, result = self.waiters.popleft()
             if wait.open:
@@ -141,7 +144,8 @@ class Event:
 
 class Condition:
     def __init__(self, broker, name):
-        self.name, self.kind, self.waiters = name, "condition", collections.deque()
+        self.broker, self.name, self.kind = broker, name, "condition"
+        self.waiters = collections.deque()
 
     def notify(self, n):
         woken = 0
@@ -164,7 +168,7 @@ class Condition:
                 if awake:
                     self.notify(1)
         wait.on_end = gone
-        if lock.holder is None:
+        if lock.holder is None and lock.cell not in self.broker.fast.unclear:
             wait.answer(owner_died=lock.grant(wait.owner, count), **result)
         else:
             lock.wait(wait, count, result)
@@ -295,12 +299,15 @@ class Fast:
         self.base = ctypes.addressof(ctypes.c_char.from_buffer(self.memory))
         libc = ctypes.PyDLL(None)
         self.try_take, self.post = libc.sem_trywait, libc.sem_post
+        self.nowhere = (ctypes.c_uint64 * 4)()
+        self.fence = ctypes.c_void_p(ctypes.addressof(self.nowhere))
         self.next_cell = HEADER
         self.next_seat = HEADER + CELLS * CELL
         self.free_seats, self.seats = [], {}     # seat: pid
         self.words[0:8] = memoryview(array.array("Q", [
             0x54534146474E4147, 1, HEADER, CELL, CELLS, self.next_seat, SEAT, SEATS]))
         self.unclear = set()
+        self.lost = set()                        # seats whose threads wait for `fast_lost`
 
     def sem(self, cell):
         return ctypes.c_void_p(self.base + cell * 8)
@@ -319,6 +326,9 @@ class Fast:
 
     def open(self, thing):
         if not thing.cell:
+            if getattr(thing, "value", 0) > MANY:
+                # There is no fetch_add in Python, and posting this often takes too long.
+                raise Refused("too_large", "too many permits")
             if self.next_cell >= HEADER + CELLS * CELL:
                 raise Refused("too_large", "all cells are taken")
             thing.cell, self.next_cell = self.next_cell, self.next_cell + CELL
@@ -332,7 +342,8 @@ class Fast:
 
     def give_back(self, thing):
         """From the table to shared memory, when nobody waits and nobody must be told a thing."""
-        if not thing.cell or thing.waiters or thing.pending or self.is_open(thing):
+        if (not thing.cell or thing.waiters or thing.pending or thing.cell in self.unclear
+                or self.is_open(thing)):
             return
         if isinstance(thing, Lock):
             if thing.holder or thing.died or thing.sleepers:
@@ -351,42 +362,58 @@ class Fast:
             n += 1
         return n
 
-    def take_over(self, thing, dead=(), lost=()):
+    def take_over(self, thing, dead=()):
         """From shared memory to the table. False: somebody is in the middle of a step."""
         words, cell = self.words, thing.cell
         fresh = self.is_open(thing)
         words[cell + CLOSED] = 1
+        self.post(self.fence)                    # all see this before anything is looked at
+        self.try_take(self.fence)
         if isinstance(thing, Semaphore):
             thing.value += self.collect(thing)
             return True
         if not fresh and cell not in self.unclear:
-            # Who let go of it just before it was closed posted too late.
-            if self.collect(thing) and thing.from_cell and thing.holder:
+            if thing.from_cell and words[cell + HOLDER] not in (0, thing.seat):
+                self.doubt(thing)
+            elif self.collect(thing) and thing.from_cell:
+                # Who let go of it just before it was closed posted too late.
                 thing.free()
-            return True
+                return True
+            else:
+                return True
         for _ in range(2):                       # docs/protocol-fast.md says why twice
             if self.collect(thing):
                 self.unclear.discard(cell)
-                thing.holder = None
+                thing.holder, thing.from_cell = None, False
                 return True
             holder = words[cell + HOLDER]
-            under_way = [seat for seat in self.seats
-                         if words[seat + INTENT] == cell
-                         and seat not in dead and seat not in lost]
+            under_way = [seat for seat in self.seats if words[seat + INTENT] == cell
+                         and seat not in dead and seat not in self.lost]
             holder = words[cell + HOLDER] or holder
             if holder:
                 self.unclear.discard(cell)
                 thing.holder = (words[holder + PID], words[holder + THREAD])
-                thing.count, thing.from_cell = 1, True
+                thing.count, thing.from_cell, thing.seat = 1, True, holder
                 thing.since = words[cell + SINCE] / 1e9
-                words[cell + HOLDER] = 0
                 return True
             if under_way:
-                self.unclear.add(cell)
+                self.look_again_at(thing)
                 return False
         self.unclear.discard(cell)               # it went with one that ended
-        thing.holder, thing.died = None, thing.died or not lost
+        thing.holder, thing.died = None, thing.died or not self.lost
         return True
+
+    def doubt(self, thing):
+        """A holder that the table has from a cell may have let go of it in the cell, and another
+        one that had looked before it was closed may have taken it there."""
+        thing.holder, thing.from_cell = None, False
+        self.look_again_at(thing)
+
+    def look_again_at(self, thing):
+        """Nothing tells the broker when a step is over, so it looks again soon."""
+        if thing.cell not in self.unclear:
+            self.unclear.add(thing.cell)
+            self.broker.at(LOOK_AGAIN_S, lambda: self.broker.look_again(thing))
 
     def owner_ended(self, pid):
         dead = {seat for seat, owner in self.seats.items() if owner == pid}
@@ -397,6 +424,8 @@ class Fast:
             cell = getattr(thing, "cell", 0)
             if not cell:
                 continue
+            if getattr(thing, "from_cell", False) and thing.seat in dead:
+                self.doubt(thing)
             touched = isinstance(thing, Semaphore) or self.words[cell + HOLDER] in dead or any(
                 self.words[seat + INTENT] == cell for seat in dead)
             if touched or cell in self.unclear or thing.pending or thing.waiters:
@@ -405,6 +434,7 @@ class Fast:
                 else:
                     clear = False
         if clear:
+            self.lost -= dead
             for seat in dead:
                 del self.seats[seat]
                 self.words[seat + INTENT] = self.words[seat + PID] = 0
@@ -548,9 +578,14 @@ class Broker:
             for name in message.get("names") or [message.get("name"), message.get("lock")]:
                 thing = self.things.get(name)
                 if op not in ("list", "fast_open") and getattr(thing, "cell", 0):
-                    if not self.fast.take_over(thing, lost=message.get("seats", ())):
+                    if op == "fast_lost":
+                        self.fast.lost.add(message["seat"])
+                    # A holder that asks for other things has let go of it.
+                    if getattr(thing, "from_cell", False) and (op == "fast_lost" or (
+                            thing.holder == owner and op not in ("release", "condition_wait"))):
+                        self.fast.doubt(thing)
+                    if not self.fast.take_over(thing):
                         thing.pending.append((connection, message))
-                        self.at(LOOK_AGAIN_S, lambda: self.look_again(thing))
                         return
             result = serve(wait, message)
         except Later:
@@ -572,9 +607,11 @@ class Broker:
                 self.fast.give_back(thing)
 
     def look_again(self, thing):
-        if thing.pending and self.fast.take_over(thing):
+        if thing.cell not in self.fast.unclear:
             self.go_on(thing)
-        elif thing.pending:
+        elif self.fast.take_over(thing):
+            self.go_on(thing)
+        else:
             self.at(LOOK_AGAIN_S, lambda: self.look_again(thing))
 
     def go_on(self, thing):
@@ -836,6 +873,12 @@ class Broker:
 
     def op_withdraw(self, wait, message):
         waiting = wait.connection.waits.get(message["of"])
+        for thing in self.things.values():
+            for item in getattr(thing, "pending", ()):
+                if item[0] is wait.connection and item[1]["id"] == message["of"]:
+                    thing.pending.remove(item)
+                    Wait(item[0], message["of"], wait.owner, thing).refuse("withdrawn")
+                    return
         if waiting is None:
             raise Refused("gone", "no such request")
         waiting.end("withdrawn")
@@ -850,7 +893,7 @@ class Broker:
             holder, since, taken = thing.holder, thing.since, thing.acquisitions
             if thing.cell:
                 words = self.fast.words
-                seat = words[thing.cell + HOLDER]
+                seat = words[thing.cell + HOLDER] if self.fast.is_open(thing) else 0
                 taken += words[thing.cell + TAKEN]
                 if seat:
                     holder = (words[seat + PID], words[seat + THREAD])
@@ -900,6 +943,8 @@ class Broker:
     def op_fast_lost(self, wait, message):
         """A thread was interrupted in the middle of a step: it holds nothing afterwards."""
         lock = self.lock(message["name"])
+        self.fast.lost.discard(message["seat"])
+        self.fast.words[message["seat"] + INTENT] = 0
         if lock.holder == wait.owner:
             lock.free()
 
