@@ -32,12 +32,15 @@ class _Keeper:
     """Gives a thread's seat to another one when the thread ends, unless it still holds a lock:
     that one stays with the seat, for another thread may release it."""
 
+    seat = pid = 0
+
     def __init__(self, seat):
-        self.seat, self.pid = seat, os.getpid()
+        self.pid = os.getpid()
+        self.seat = seat
 
     def __del__(self, getpid=os.getpid, holder=64 + HOLDER):
         # When the interpreter ends, `words` and `_free` are none.
-        if words is not None and _free is not None and self.pid == getpid():
+        if words is not None and _free is not None and self.pid == getpid() and self.seat:
             if self.seat not in words[holder:words[2]:8].tolist():
                 _free.append(self.seat)
 

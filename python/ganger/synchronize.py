@@ -171,8 +171,6 @@ class LockHandle(Handle):
         if not answer.get("ok"):
             self.count = count
             if answer.get("error") == "not_owner":
-                import sys
-                print(_client.tell("list", names=[self.name]), self.sort, list(words[cell:cell+8]), seat, list(words[seat:seat+3]), file=sys.stderr)
                 raise ValueError("semaphore or lock released too many times")
             raise _refusal(answer)
 

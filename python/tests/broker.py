@@ -82,12 +82,14 @@ class Lock:
         """Gives it to the next who waits, or lets it lie."""
         self.holder, self.count, self.died = None, 0, self.died or died
         self.from_cell = False
-        while self.waiters:
+        self.serve()
+        self.broker.fast.give_back(self)
+
+    def serve(self):
+        while self.holder is None and self.waiters:
             wait, count, result = self.waiters.popleft()
             if wait.open:
                 wait.answer(owner_died=self.grant(wait.owner, count), **result)
-                return
-        self.broker.fast.give_back(self)
 
     def wait(self, wait, count=1, result=None):
         self.waiters.append((wait, count, result or {"ok": True}))
@@ -377,7 +379,8 @@ class Fast:
                 self.doubt(thing)
             elif self.collect(thing) and thing.from_cell:
                 # Who let go of it just before it was closed posted too late.
-                thing.free()
+                thing.holder, thing.from_cell = None, False
+                thing.serve()
                 return True
             else:
                 return True
