@@ -149,8 +149,7 @@ def sit():
 
 
 def open_cell(name, kind, fields):
-    """The cell of a name, and its semaphore; (0, None) if it has none."""
-    import ctypes
+    """The cell of a name, and its semaphore; (-1, None) if it has none."""
     if sit() < 0:
         return -1, None
     answer = _client.tell("fast_open", name=name, kind=kind, **fields)
