@@ -1,0 +1,135 @@
+"""What the tests share: a broker, and children that say where they are."""
+
+import faulthandler
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path[:0] = [path for path in (os.path.dirname(HERE), HERE) if path not in sys.path]
+
+import ganger  # noqa: E402
+from ganger import _client, _fast  # noqa: E402
+
+METHODS = os.environ.get("GANGER_TEST_METHODS", "fork spawn forkserver").split()
+TOO_LONG_S = 30
+
+
+class Broker:
+    """The one in GANGER_SOCKET if there is one, else one of its own."""
+
+    def __init__(self):
+        self.process, self.directory = None, None
+        if not os.environ.get(_client.SOCKET):
+            self.directory = tempfile.TemporaryDirectory()
+            self.path = os.path.join(self.directory.name, "socket")
+            self.process = subprocess.Popen(
+                [sys.executable, os.path.join(HERE, "broker.py"), self.path],
+                stdout=subprocess.PIPE)
+            self.process.stdout.readline()
+            os.environ[_client.SOCKET] = self.path
+
+    def stop(self):
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process.stdout.close()
+            del os.environ[_client.SOCKET]
+            self.directory.cleanup()
+
+
+def forget_run():
+    """This process never spoke with a broker."""
+    _client._drop_inherited()
+    _fast.words, _fast._off = None, False
+    _fast._after_fork()
+
+
+class Child:
+    """A process that runs `function(say, *args)`."""
+
+    def __init__(self, method, function, *args):
+        plain = multiprocessing.get_context(method)
+        self.ear, mouth = plain.Pipe(duplex=False)
+        self.process = ganger.get_context(method).Process(
+            target=_child, args=(function, mouth) + args)
+        self.process.start()
+        mouth.close()
+
+    def hears(self, timeout=TOO_LONG_S):
+        if not self.ear.poll(timeout):
+            raise AssertionError("the child says nothing")
+        return self.ear.recv()
+
+    def kill(self):
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.process.join()
+
+    def ends(self, timeout=TOO_LONG_S):
+        self.process.join(timeout)
+        if self.process.exitcode is None:
+            self.kill()
+            raise AssertionError("the child hangs")
+        return self.process.exitcode
+
+
+def _child(function, mouth, *args):
+    # Not faulthandler's timer: its thread does not survive a fork.
+    faulthandler.register(signal.SIGALRM, chain=True)
+    signal.alarm(TOO_LONG_S)
+    function(mouth.send, *args)
+    mouth.close()
+
+
+class Case(unittest.TestCase):
+    @classmethod
+    def setUpClass(cls):
+        forget_run()
+        cls.broker = Broker()
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.broker.stop()
+        forget_run()
+
+    def setUp(self):
+        faulthandler.dump_traceback_later(3 * TOO_LONG_S, exit=True)
+        self.children = []
+
+    def tearDown(self):
+        for child in self.children:
+            if child.process.exitcode is None:
+                child.kill()
+            child.ear.close()
+        faulthandler.cancel_dump_traceback_later()
+
+    def child(self, function, *args, method="fork"):
+        self.children.append(Child(method, function, *args))
+        return self.children[-1]
+
+    def until(self, true, what):
+        """Waits for something that the broker is about to notice."""
+        end = time.monotonic() + TOO_LONG_S
+        while not true():
+            if time.monotonic() > end:
+                raise AssertionError("not in time: " + what)
+            time.sleep(0.002)
+
+    def waiting(self, name, n=1):
+        self.until(lambda: sum(entry["n_waiters"] for entry in ganger.table(name)) >= n,
+                   "%d wait for %s" % (n, name))
+
+
+def each_method(function):
+    """Runs a test under each start method."""
+    def test(self):
+        for method in METHODS:
+            with self.subTest(method=method):
+                function(self, ganger.get_context(method), method)
+    test.__name__ = function.__name__
+    return test
