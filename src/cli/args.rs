@@ -370,7 +370,7 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// A job such as `:17`, `resize:3` or `brave-otter-x7k2:17`
+    /// A job such as `:17`, `resize:3`, `prepare` or `brave-otter-x7k2:17`
     pub job: String,
     #[command(flatten)]
     pub on: RunChoice,

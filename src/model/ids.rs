@@ -64,7 +64,7 @@ pub struct ProcRef {
 }
 
 /// How a person names a job: `17` or `:17` (number in the run), `resize:3` (third job of a
-/// task), each with `#2` behind it for one attempt.
+/// task), `prepare` (the only job of a task), each with `#2` behind it for one attempt.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
 pub struct JobRef {
@@ -76,7 +76,14 @@ pub struct JobRef {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JobPlace {
     Number(JobNo),
-    OfTask { task: String, index: u32 },
+    OfTask {
+        task: String,
+        index: u32,
+    },
+    /// The only job of a task.
+    OnlyOf {
+        task: String,
+    },
 }
 
 impl JobRef {
@@ -91,6 +98,7 @@ impl fmt::Display for JobRef {
         match &self.place {
             JobPlace::Number(job) => write!(f, "{job}")?,
             JobPlace::OfTask { task, index } => write!(f, "{task}:{index}")?,
+            JobPlace::OnlyOf { task } => f.write_str(task)?,
         }
         match self.attempt {
             Some(n) => write!(f, "#{n}"),
@@ -106,7 +114,7 @@ impl FromStr for JobRef {
         let bad = || {
             format!(
                 "`{text}` names no job: write `17` or `:17` (number in the run), `resize:3` \
-                 (third job of a task), or `:17#2` (its second attempt)"
+                 (third job of a task), `prepare` (the only job of one), or `:17#2` (second attempt)"
             )
         };
         let number = |s: &str| s.parse::<u32>().ok().filter(|n| *n > 0).ok_or_else(bad);
@@ -115,6 +123,7 @@ impl FromStr for JobRef {
             None => (text, None),
         };
         let place = match place.rsplit_once(':') {
+            None if is_word(place) => JobPlace::OnlyOf { task: place.to_owned() },
             None | Some(("", _)) => JobPlace::Number(JobNo(number(place.trim_start_matches(':'))?)),
             Some((task, index)) => {
                 JobPlace::OfTask { task: task.to_owned(), index: number(index)? }
@@ -122,6 +131,14 @@ impl FromStr for JobRef {
         };
         Ok(JobRef { place, attempt })
     }
+}
+
+/// Whether a text may be the name of a task and is no number.
+fn is_word(text: &str) -> bool {
+    let inside = |b: u8| b.is_ascii_alphanumeric() || b"_.-".contains(&b);
+    !text.starts_with(['.', '-'])
+        && text.bytes().all(inside)
+        && text.bytes().any(|b| !b.is_ascii_digit())
 }
 
 impl From<JobRef> for String {
@@ -144,12 +161,17 @@ mod tests {
 
     #[test]
     fn job_refs_read_back_as_written() {
-        for (text, shown) in
-            [("17", ":17"), (":17", ":17"), ("resize:3", "resize:3"), (":17#2", ":17#2")]
-        {
+        for (text, shown) in [
+            ("17", ":17"),
+            (":17", ":17"),
+            ("resize:3", "resize:3"),
+            ("prepare", "prepare"),
+            ("2nd-step#2", "2nd-step#2"),
+            (":17#2", ":17#2"),
+        ] {
             assert_eq!(text.parse::<JobRef>().map(|r| r.to_string()), Ok(shown.to_owned()));
         }
-        for text in ["", ":", "0", "x", "a:0", ":1#0", "a:b", "-1"] {
+        for text in ["", ":", "0", "x y", "#1", "a:0", ":1#0", "a:b", "-1"] {
             assert!(text.parse::<JobRef>().is_err(), "{text} was taken for a job");
         }
     }

@@ -149,7 +149,7 @@ impl Script {
     fn reply(&self, query: &Query) -> Reply {
         let number = |job: &JobRef| match job.place {
             JobPlace::Number(job) => job,
-            JobPlace::OfTask { .. } => panic!("front ends ask by number"),
+            JobPlace::OfTask { .. } | JobPlace::OnlyOf { .. } => panic!("front ends ask by number"),
         };
         match query {
             Query::Job { job } => Reply::Job { job: Box::new(detail(number(job))) },

@@ -272,6 +272,7 @@ fn a_job_is_killed_explained_and_retried() {
     assert!(home.fails(2, &["why", "17"]).contains("ganger why :17"));
     assert!(home.fails(2, &["kill", "99"]).contains(":99"));
     assert!(home.fails(2, &["kill", "c:1"]).contains("no task `c`"));
+    assert!(home.fails(2, &["kill", "a"]).contains("name one, `a:1` to `a:"));
     assert!(home.fails(2, &["kill", ":1#2"]).contains("attempt"));
     home.fails(2, &["retry", "1"]);
 
@@ -298,7 +299,7 @@ fn a_hung_job_that_a_person_killed_is_reported_as_hung() {
 ";
     let mut run = home.start(tasks, &["--report", "report.json"]);
     run.wait_for("attempt_quiet", |event| event["quiet"] == true);
-    home.ok(&["kill", "hung:1"]);
+    home.ok(&["kill", "hung"]);
     assert_eq!(run.end(), 1);
     let report: Value =
         serde_json::from_slice(&fs::read(home.path("report.json")).unwrap()).unwrap();

@@ -142,17 +142,29 @@ impl Supervisor {
                 Err(format!("no job {no}: this run has {} jobs so far", state.counts().total))
             }
             JobPlace::OfTask { task, index } => {
-                let tasks = &self.prepared.schedule.tasks;
-                let Some(place) = tasks.iter().position(|t| t.name == *task) else {
-                    return Err(format!("no task `{task}` in this run"));
-                };
-                let task_idx = TaskIdx(u32::try_from(place).unwrap_or(u32::MAX));
-                state.job_of(task_idx, index - 1).ok_or_else(|| {
-                    let n = state.task_counts(task_idx).total;
+                let place = self.task_named(task)?;
+                state.job_of(place, index - 1).ok_or_else(|| {
+                    let n = state.task_counts(place).total;
                     format!("no job {task}:{index}: task `{task}` has {n} jobs so far")
                 })
             }
+            JobPlace::OnlyOf { task } => {
+                let place = self.task_named(task)?;
+                let n = state.task_counts(place).total;
+                state.job_of(place, 0).filter(|_| n == 1).ok_or_else(|| match n {
+                    0 => format!("task `{task}` has no jobs so far"),
+                    n => {
+                        format!("task `{task}` has {n} jobs: name one, `{task}:1` to `{task}:{n}`")
+                    }
+                })
+            }
         }
+    }
+
+    fn task_named(&self, task: &str) -> Result<TaskIdx, String> {
+        let place = self.prepared.schedule.tasks.iter().position(|t| t.name == task);
+        let idx = place.and_then(|place| u32::try_from(place).ok());
+        idx.map(TaskIdx).ok_or_else(|| format!("no task `{task}` in this run"))
     }
 
     fn why(&self, job: JobNo) -> Vec<String> {

@@ -80,7 +80,7 @@ impl Fake {
             Query::Tasks { .. } => Reply::Tasks { total: 4, rows: tasks(self.n) },
             Query::Job { job } => match job.place {
                 JobPlace::Number(job) => Reply::Job { job: Box::new(self.detail(job)) },
-                JobPlace::OfTask { .. } => return None,
+                JobPlace::OfTask { .. } | JobPlace::OnlyOf { .. } => return None,
             },
             _ => return None,
         })
