@@ -49,7 +49,7 @@ class Handle:
         return {}
 
     def entry(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0] if entries else None
 
     def _count(self):
@@ -332,11 +332,8 @@ class _Named:
     def hold(self, timeout=None):
         """`with lock.hold(timeout=5):` raises `ganger.TimeoutError`, which says who holds it."""
         if isinstance(self._semlock, Handle):
-            try:
-                if not self.acquire(True, timeout):
-                    raise _client.TimeoutError(self._held_by(timeout))
-            except _client.Refused:
-                raise
+            if not self.acquire(True, timeout):
+                raise _client.TimeoutError(self._held_by(timeout))
         elif not self.acquire(True, timeout):
             raise _client.TimeoutError("it did not become free in %ss" % timeout)
         try:
@@ -349,7 +346,7 @@ class _Named:
         entry = self._semlock.entry()
         for holder in (entry or {}).get("holders", ()):
             held = monotonic_ns() // 1000 - holder.get("since", 0)
-            text += ": held by %s for %.1fs" % (_party(holder.get("party")), held / 1e6)
+            text += ": held by %s for %.1fs" % (_party(holder.get("party") or {}), held / 1e6)
         return text
 
     def locked(self):
@@ -372,9 +369,12 @@ class _Named:
 
 
 def _party(party):
-    if not isinstance(party, dict):
-        return str(party)
-    return ", ".join("%s %s" % item for item in party.items())
+    """As ganger's other messages name it: `index.py (pid 812) thread 3`."""
+    attempt, proc, thread = (party.get(key) for key in ("attempt", "proc", "thread"))
+    name = ":%d#%d" % (attempt["job"], attempt["n"]) if attempt else party.get("label")
+    pid = "pid %d" % proc["pid"] if proc else None
+    text = "%s (%s)" % (name, pid) if name and pid else name or pid or "somebody"
+    return text if thread is None else "%s thread %d" % (text, thread)
 
 
 class Lock(_Named, standard.Lock):
@@ -434,7 +434,7 @@ class Condition(standard.Condition):
         self._make_methods()
 
     def _sleepers(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0]["n_waiters"] if entries else 0
 
     def wait(self, timeout=None):
@@ -542,7 +542,7 @@ class Barrier(standard.Barrier):
         _client.check(self._tell("barrier_abort"))
 
     def _entry(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0] if entries else {"waiting": 0, "broken": False}
 
     @property

@@ -148,6 +148,7 @@ fn get(args: &GetArgs) -> Result<i32, Failure> {
         name: named(&args.name),
         n: args.n,
         keep,
+        tied: false,
         timeout_ms: args.patience.timeout_ms(),
     })?;
     let Given::Items { items, tickets } = given else { return Ok(exit::OK) };
@@ -179,6 +180,7 @@ fn each(args: &EachArgs) -> Result<i32, Failure> {
             name: name.clone(),
             n: 1,
             keep: true,
+            tied: false,
             timeout_ms: args.patience.timeout_ms(),
         };
         let (items, tickets) = match run.try_ask(get)? {
