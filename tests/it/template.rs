@@ -307,7 +307,8 @@ fn the_other_shells_that_are_known_read_the_same() {
         assert!(is_posix_shell(&words), "{shell}");
         if Command::new(&words[0]).args(&words[1..]).arg(":").stdin(Stdio::null()).status().is_err()
         {
-            println!("skipped: {shell} is not installed");
+            // The tests before this one hold for `sh` and bash in any case.
+            println!("{shell} is not installed");
             continue;
         }
         // Every byte, bytes that are no text, and some of the texts: four shells take their time.
