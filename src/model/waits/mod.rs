@@ -5,6 +5,7 @@
 //! live. A wait whose end somebody unseen might bring has [`Waker::Outside`] among its wakers.
 
 pub mod report;
+pub mod stuck;
 
 use super::ids::{AttemptId, ProcRef};
 use super::time::Mono;

@@ -175,6 +175,7 @@ impl<'a> Reader<'a> {
             pools: std::mem::take(&mut self.pools),
             fail_fast: text("fail_fast").and_then(|t| fail_fast(t).ok()),
             shared,
+            xray: root.get("xray").is_none_or(|node| sources::truth(node)),
             tasks,
             vars: self.vars.clone(),
         };
