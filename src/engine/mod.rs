@@ -41,6 +41,7 @@ pub mod locks;
 mod needs;
 mod retry;
 mod schedule;
+mod seen;
 mod shared;
 pub mod state;
 mod stop;
@@ -54,6 +55,7 @@ pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, St
 
 use crate::model::exec::Finding;
 use crate::model::locks::{ClientNo, Failure, Given, LockChange, Name, Refusal};
+use crate::model::waits::stuck::Sighting;
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
     TaskIdx,
@@ -92,6 +94,8 @@ pub enum Input {
     /// that clients share. All of it is one step. The passing of time, settling and the opening
     /// of cells are the engine's own.
     Locks(Vec<LockChange>),
+    /// X-ray saw from outside that something is stuck, or is no longer.
+    Seen(Sighting),
     /// A deadline may have passed.
     Tick,
 }
@@ -184,6 +188,7 @@ impl Engine {
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
             Input::Locks(changes) => self.take_lock_changes(changes),
+            Input::Seen(sighting) => self.take_sighting(sighting),
             Input::Tick => {}
         }
         self.pass_deadlines();
