@@ -17,6 +17,8 @@ from ._fast import CLOSED, HOLDER, SINCE, TAKEN, local
 RECURSIVE_MUTEX, SEMAPHORE = standard.RECURSIVE_MUTEX, standard.SEMAPHORE
 SEM_VALUE_MAX = standard.SEM_VALUE_MAX
 _plain = {}                                      # without a run: what a name= means in here
+_orders = set()                                  # (first, second): told to the run already
+ORDERS = 10000
 
 
 class Handle:
@@ -97,6 +99,10 @@ class LockHandle(Handle):
                     self.owner_died = False
                     self.thread = me
                     self.count += 1
+                    held = local.held
+                    if held:
+                        self.note_order(held, me)
+                    held.append(self)
                     return True
                 words[seat] = 0
             except BaseException:
@@ -126,12 +132,26 @@ class LockHandle(Handle):
             self.owner_died = self.name in answer.get("owner_died", ())
             self.thread = threading.get_ident()
             self.count += 1
+            if local.held:
+                self.note_order(local.held, self.thread)
+            local.held.append(self)
             return True
         except BaseException:
             if got and got[0].get("ok"):
                 self.count = 0
                 _shielded(lambda: _client.tell("release", names=[self.name]))
             raise
+
+    def note_order(self, held, me):
+        """Tells the run, once for each two locks, that this one was taken while that was held: it
+        warns of locks that are taken in both orders. Of those in `held` that another thread gave
+        back, or an interrupt, nothing is told."""
+        for other in held:
+            order = other.name, self.name
+            if (order not in _orders and other is not self and other.count and other.thread == me
+                    and len(_orders) < ORDERS):
+                _orders.add(order)
+                _client.tell("fast_order", first=order[0], second=order[1])
 
     def release(self):
         me = threading.get_ident()
@@ -141,6 +161,11 @@ class LockHandle(Handle):
             if self.count > 1:
                 self.count -= 1
                 return
+        held = local.held
+        if held and held[-1] is self:
+            held.pop()
+        elif self in held:
+            held.remove(self)
         words, seat, cell = self.words, local.seat, self.cell
         if (words is not None and seat > 0 and words[cell + HOLDER] == seat
                 and not words[cell + CLOSED] and words[seat] == 0):

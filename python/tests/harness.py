@@ -41,10 +41,10 @@ class Run:
         os.mkfifo(lifeline)
         with open(file, "w") as task_file:
             task_file.write(STAND % (said, lifeline))
-        environment = dict(os.environ, XDG_STATE_HOME=self.directory.name,
+        self.places = dict(XDG_STATE_HOME=self.directory.name,
                            XDG_RUNTIME_DIR=self.directory.name)
         self.process = subprocess.Popen(
-            [ganger_binary(), "run", file, "--plain"], env=environment,
+            [ganger_binary(), "run", file, "--plain"], env=dict(os.environ, **self.places),
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
         with open(said) as mouth:
             self.path = mouth.readline().rstrip("\n")
@@ -77,11 +77,19 @@ class Broker:
         if not os.environ.get(_client.SOCKET):
             self.run = Run()
             os.environ[_client.SOCKET] = self.run.path
+            self.before = {name: os.environ.get(name) for name in self.run.places}
+            # Where the verbs of the command line look for the run.
+            os.environ.update(self.run.places)
 
     def stop(self):
         if self.run:
             self.run.stop()
             del os.environ[_client.SOCKET]
+            for name, value in self.before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def forget_run():

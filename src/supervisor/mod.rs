@@ -39,7 +39,7 @@ use crate::model::query::Query;
 use crate::model::sentence;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, Now, PauseTarget, ProcRef, Requester, RunInfo, Sample,
-    StopHow, TaskInfo,
+    Snapshot, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, Shortage, WatchList, core_infos, machine_info};
@@ -462,12 +462,18 @@ impl Supervisor {
     }
 
     fn publish(&mut self) {
+        let snapshot = self.snapshot();
+        self.clients.push_snapshot(snapshot);
+    }
+
+    /// What the run looks like now.
+    fn snapshot(&mut self) -> Snapshot {
         let now = clock::now();
         let mut snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
         for view in &mut snapshot.shared.locks {
             self.cells.complete(view);
         }
-        self.clients.push_snapshot(snapshot);
+        snapshot
     }
 
     fn take(&mut self, message: Message) {

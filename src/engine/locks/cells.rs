@@ -51,6 +51,12 @@ impl LockTable {
                 self.give_back_for(name, owner);
                 Ok(Some(Given::Nothing {}))
             }
+            Op::FastOrder { first, second } => {
+                if [first, second].iter().all(|name| self.is_lock(name)) {
+                    self.note_pair(party, first, second);
+                }
+                Ok(Some(Given::Nothing {}))
+            }
             Op::FastFreed { name } => {
                 self.touch(name);
                 Ok(Some(Given::Nothing {}))

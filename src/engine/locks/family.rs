@@ -452,24 +452,32 @@ impl LockTable {
     pub(super) fn note_order(&mut self, party: &Party, new: &[Name]) {
         let held: Vec<Name> =
             self.holding.get(&party.owner()).into_iter().flatten().cloned().collect();
-        let is_lock = |table: &LockTable, name: &Name| {
-            table.things.get(name).is_some_and(|t| matches!(t.kind, Kind::Lock { .. }))
-        };
-        for first in held.iter().filter(|name| !new.contains(name)) {
-            for second in new.iter().filter(|_| is_lock(self, first)).cloned().collect::<Vec<_>>() {
-                let key = (first.clone(), second.clone());
-                if self.orders.contains_key(&key) || self.orders.len() >= LOCK_ORDERS {
-                    continue;
-                }
-                let reverse = (second.clone(), first.clone());
-                let other = self.orders.get_mut(&reverse).and_then(Option::take);
-                self.orders.insert(key, other.is_none().then(|| party.clone()));
-                if let Some(one) = other {
-                    let (first, second) = reverse;
-                    let other = party.clone();
-                    self.notice(LockNotice::OrderInverted { first, second, one, other });
-                }
+        for first in
+            held.iter().filter(|name| !new.contains(name) && self.is_lock(name)).collect::<Vec<_>>()
+        {
+            for second in new {
+                self.note_pair(party, first, second);
             }
+        }
+    }
+
+    pub(super) fn is_lock(&self, name: &Name) -> bool {
+        self.things.get(name).is_some_and(|thing| matches!(thing.kind, Kind::Lock { .. }))
+    }
+
+    /// One lock was taken while another was held.
+    pub(super) fn note_pair(&mut self, party: &Party, first: &Name, second: &Name) {
+        let key = (first.clone(), second.clone());
+        if first == second || self.orders.contains_key(&key) || self.orders.len() >= LOCK_ORDERS {
+            return;
+        }
+        let reverse = (second.clone(), first.clone());
+        let other = self.orders.get_mut(&reverse).and_then(Option::take);
+        self.orders.insert(key, other.is_none().then(|| party.clone()));
+        if let Some(one) = other {
+            let (first, second) = reverse;
+            let other = party.clone();
+            self.notice(LockNotice::OrderInverted { first, second, one, other });
         }
     }
 

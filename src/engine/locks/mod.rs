@@ -402,6 +402,7 @@ impl LockTable {
             | Op::FastSeat {}
             | Op::FastOpen { .. }
             | Op::FastFreed { .. }
+            | Op::FastOrder { .. }
             | Op::FastLost { .. } => self.cell_op(op, party, request),
         }
     }

@@ -274,6 +274,11 @@ pub enum Op {
     FastFreed {
         name: Name,
     },
+    /// The asker took `second` while it held `first`.
+    FastOrder {
+        first: Name,
+        second: Name,
+    },
     /// A thread was interrupted in the middle of a step, and is to hold nothing of this.
     FastLost {
         name: Name,
