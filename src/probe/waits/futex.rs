@@ -3,19 +3,28 @@
 use super::glibc::{Futex, Object, Window, classify, classify_musl};
 use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
+use super::memory::u64_in;
 use super::process::Process;
 use super::scene::{Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
 use crate::model::waits::{Holder, LastOwner, Need, WaitKind, Waker};
 use std::collections::BTreeSet;
+use std::rc::Rc;
+
+pub const CALLS: &[Sys] = &[Sys::Futex, Sys::FutexWait, Sys::FutexWaitv];
 
 /// Says what a thread waits for, and who could release it.
 pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     let [address, op, value, ..] = wait.call.args;
     let futex = match wait.call.sys {
         Sys::Futex => Futex { address, op: op as u32, value: value as u32 },
-        _ => return None,
+        // Nothing is known that is built on these two.
+        Sys::FutexWait => return Some(of_any(scene, wait, &[(address, op)])),
+        _ => {
+            let watched = watched(wait, address, op);
+            return Some(of_any(scene, wait, &watched.unwrap_or_default()));
+        }
     };
     let waits = matches!(
         futex.command(),
@@ -26,6 +35,40 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
             | Futex::LOCK_PI2
     );
     waits.then(|| of_futex(scene, wait, futex))
+}
+
+/// The array of futex_waitv(2): u64 value, u64 address, u32 flags, u32 nothing.
+fn watched(wait: &Wait, address: u64, n: u64) -> Option<Vec<(u64, u64)>> {
+    let n = usize::try_from(n as u32).ok().filter(|n| *n <= 128)?;
+    let mut bytes = vec![0; 24 * n];
+    wait.memory().read(address, &mut bytes).ok()?;
+    let (entries, _) = bytes.as_chunks::<24>();
+    entries.iter().map(|entry| Some((u64_in(entry, 8)?, u64_in(entry, 0)?))).collect()
+}
+
+/// Waits on any of several words, by address and awaited value.
+fn of_any(scene: &Scene, wait: &Wait, words: &[(u64, u64)]) -> Fact {
+    let process = &*wait.process;
+    let id = match words {
+        [(address, _)] => format!("{}:{address:#x}", process.pid()),
+        _ => format!("{}:{}", process.pid(), wait.thread.tid),
+    };
+    let mut fact = Fact::new(WaitKind::Unknown, id).by_signal();
+    for (address, value) in words {
+        let place = process.maps().ok().and_then(|maps| place_of(maps, *address));
+        let is_awaited = process.memory().u32(*address) == Ok(*value as u32);
+        match place.filter(|_| is_awaited) {
+            Some((place, _)) => {
+                let one = anybody(scene, process, fact.clone(), place);
+                one.needs.into_iter().flat_map(|n| n.wakers).for_each(|waker| fact.also(waker));
+                fact.holders.extend(one.holders);
+            }
+            None => fact.also(outside("a wake-up that is on its way")),
+        }
+    }
+    fact.holders.sort_by_key(|holder| holder.proc);
+    fact.holders.dedup();
+    fact
 }
 
 /// Where a futex is, for all who may share it.
@@ -50,6 +93,30 @@ pub fn place_of(maps: &Maps, address: u64) -> Option<(Place, &Mapping)> {
         Place::Private
     };
     Some((place, mapping))
+}
+
+/// Who has the memory that a futex is in.
+pub struct Sharers {
+    /// Processes, the one that waits among them, and where each has the futex.
+    pub all: Vec<(Rc<Process>, u64)>,
+    pub shared: bool,
+    /// Nobody can have it without being among them.
+    pub all_seen: bool,
+}
+
+/// Finds all who have a futex of a process; `None` where its memory is not visible.
+pub fn sharers(scene: &Scene, process: &Process, address: u64) -> Option<Sharers> {
+    let (place, _) = place_of(process.maps().ok()?, address)?;
+    let here = || Some((scene.process(process.pid())?, address));
+    let Place::Shared(shared) = place else {
+        return Some(Sharers { all: vec![here()?], shared: false, all_seen: true });
+    };
+    let others = scene.mapped(shared).into_iter().filter(|m| m.pid != process.pid());
+    let others = others.filter_map(|m| Some((scene.process(m.pid)?, m.address)));
+    let all: Vec<(Rc<Process>, u64)> = here().into_iter().chain(others).collect();
+    let is_seen = |(process, _): &(Rc<Process>, u64)| process.hidden.is_none();
+    let all_seen = all.iter().all(is_seen) && scene.hidden_near(process, Hidden::Memory).is_none();
+    Some(Sharers { all, shared: true, all_seen })
 }
 
 fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
@@ -80,7 +147,8 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
 
     let is_thread = |tid| process.thread_called(tid).is_some();
-    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl"));
+    // Of its loader, or of the folder that Debian keeps it in.
+    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl") || m.path.contains("linux-musl"));
     let object = if is_musl {
         classify_musl(futex, &window, &is_thread)
     } else {
