@@ -7,7 +7,7 @@
 use super::memory::Memory;
 use super::process::{Process, Thread};
 use super::scene::Scene;
-use super::status::Status;
+use super::status::{Stat, Status};
 use super::syscall::{Call, Sys};
 use super::{child, file_lock, futex, idle, poll, stream, sysv};
 use crate::model::waits::{
@@ -140,6 +140,12 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Fact {
         let id = format!("{}:{}", wait.process.pid(), wait.thread.tid);
         Fact::open(WaitKind::Unknown, id, "something that ganger does not know")
     });
+    // Its handler for ended children may end it.
+    if fact.ends_by_signal && wait.status.catches(libc::SIGCHLD) {
+        let is_child = |(_, stat): &(i32, &Stat)| stat.parent == wait.process.pid();
+        let children = scene.stats().filter(is_child).map(|(pid, _)| pid);
+        children.for_each(|pid| fact.also(scene.waker(pid)));
+    }
     if wait.status.is_woken() {
         fact.also(outside("a signal that has come"));
     }
