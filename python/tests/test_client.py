@@ -145,8 +145,8 @@ class Processes(harness.Case):
     @harness.each_method
     def test_identity(self, ctx, method):
         lock = ctx.Lock()
-        child = self.child(acquire, lock, 0.05, method=method)
         with lock:
+            child = self.child(acquire, lock, 0.05, method=method)
             self.assertEqual(child.hears(), False)
 
     @harness.each_method
