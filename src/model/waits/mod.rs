@@ -4,7 +4,9 @@
 //! supervisor); `xray` makes a [`report::Report`] of it. The rule of both: doubt makes a thread
 //! live. A wait whose end somebody unseen might bring has [`Waker::Outside`] among its wakers.
 
+pub mod dot;
 pub mod report;
+pub mod text;
 
 use super::ids::{AttemptId, ProcRef};
 use super::time::Mono;
@@ -212,6 +214,30 @@ wait_kinds! {
     GangerQueue "ganger_queue" "queue of ganger",
     GangerOther "ganger_other" "ganger",
     Unknown "unknown" "something unknown",
+}
+
+impl WaitKind {
+    /// Whether it is a thing that is had and given back, or waited on by many: one that is told
+    /// from its likes by a number where it has no name.
+    pub fn is_a_lock(self) -> bool {
+        use WaitKind::*;
+        matches!(
+            self,
+            Mutex
+                | Rwlock
+                | Condvar
+                | Barrier
+                | Semaphore
+                | MpLock
+                | MpRlock
+                | PySemaphore
+                | PyLock
+                | PyRlock
+                | FileLock
+                | SysvSem
+                | GangerLock
+        )
+    }
 }
 
 impl fmt::Display for WaitKind {
