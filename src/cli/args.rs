@@ -59,7 +59,7 @@ pub enum Verb {
     Stop(StopArgs),
     /// Print the output of a job
     Logs(LogsArgs),
-    /// Say why a job is not running, or what it is doing
+    /// Say who waits for whom in a process tree, or why a job is not running
     Why(WhyArgs),
     /// List the colour themes of the screen
     Themes(ThemesArgs),
@@ -370,8 +370,21 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// A job such as `:17`, `resize:3`, `prepare` or `brave-otter-x7k2:17`
-    pub job: String,
+    /// A pid (its whole tree), or a job such as `:17`, `resize:3`, `prepare` or
+    /// `brave-otter-x7k2:17`
+    pub target: String,
+    /// As JSON
+    #[arg(long, conflicts_with_all = ["dot", "stacks"])]
+    pub json: bool,
+    /// Go on, and print again whenever something has changed
+    #[arg(long)]
+    pub watch: bool,
+    /// With the stack of every thread that waits
+    #[arg(long, conflicts_with = "dot")]
+    pub stacks: bool,
+    /// As a graph for Graphviz
+    #[arg(long)]
+    pub dot: bool,
     #[command(flatten)]
     pub on: RunChoice,
 }

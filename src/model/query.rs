@@ -9,6 +9,7 @@ use super::record::{EventFilter, EventPage, EventsFrom};
 use super::snapshot::{Counts, RunInfo, Snapshot, WorkerState};
 use super::time::{Mono, Wall};
 use super::timeline::Timeline;
+use super::waits::SharedWaits;
 use serde::{Deserialize, Serialize};
 
 /// A question to the supervisor.
@@ -34,6 +35,8 @@ pub enum Query {
     Output { job: JobRef, stream: Stream, from: OutputFrom, max_bytes: u32 },
     /// Why a job is not running, or what it is doing, in sentences.
     Why { job: JobRef },
+    /// Who waits for what jobs share, with all who could end each wait.
+    SharedWaits,
     /// Lines of output that match a pattern. Answered when they are found, perhaps after later
     /// questions; a new search of the same front end ends the one before it.
     Search(Search),
@@ -163,6 +166,7 @@ pub enum Reply {
     Why {
         lines: Vec<String>,
     },
+    SharedWaits(SharedWaits),
     Found(Found),
     Recent(Recent),
     Timeline(Timeline),

@@ -22,6 +22,7 @@ pub mod publish;
 mod recent;
 pub mod search;
 mod shared;
+pub mod xray;
 
 use crate::broker::Broker;
 use crate::clock;

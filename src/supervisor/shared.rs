@@ -5,8 +5,9 @@ use crate::broker::{Claim, Ended};
 use crate::control::peer::Peer;
 use crate::control::proto::{OwnerPid, Role, ToClient};
 use crate::control::server::ClientId;
-use crate::engine::Input;
+use crate::engine::{Attempt, Input};
 use crate::model::locks::{Failure, Given, LockChange, Op, Refusal};
+use crate::model::waits::SharedWaits;
 use crate::model::{AttemptId, ProcRef};
 
 impl From<Ended> for Message {
@@ -65,6 +66,17 @@ impl Supervisor {
     ) {
         self.broker.answered(client);
         self.clients.send(client, &ToClient::got(id, result));
+    }
+
+    /// Who waits for what jobs share.
+    pub(super) fn shared_waits(&self) -> SharedWaits {
+        let state = self.engine.state();
+        let leader = |attempt: &Attempt| attempt.proc().map(|proc| (attempt.id, proc));
+        SharedWaits {
+            supervisor: std::process::id().cast_signed(),
+            attempts: state.attempts_running().filter_map(leader).collect(),
+            waits: state.locks().wait_facts(),
+        }
     }
 
     /// A connection has ended: nobody is there to hear what it waits for.

@@ -19,10 +19,13 @@
 mod andor;
 mod findings;
 mod graph;
+mod join;
 mod naming;
 
 #[cfg(test)]
 mod tests;
+
+pub use join::join;
 
 use crate::model::limits::XRAY_APART;
 use crate::model::waits::report::{Held, Knot, Part, Report, Rule, Verdict, Waiting};

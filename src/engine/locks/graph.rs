@@ -134,7 +134,7 @@ impl LockTable {
         all
     }
 
-    fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
+    pub(super) fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
         if family::is_again(thing, wait) {
             return Vec::new();
         }

@@ -21,6 +21,7 @@ mod graph;
 mod queue;
 mod sync;
 mod view;
+mod waits;
 
 #[cfg(test)]
 mod tests;

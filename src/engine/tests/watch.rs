@@ -202,7 +202,9 @@ impl Watch {
             | Event::Shared { .. }
             | Event::LockNoticed { .. }
             | Event::DeadlockFound { .. }
-            | Event::DeadlockGone { .. } => {}
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. } => {}
         }
         Ok(())
     }

@@ -6,7 +6,11 @@
 
 pub mod dot;
 pub mod report;
+mod shared;
+pub mod stuck;
 pub mod text;
+
+pub use shared::{SharedWait, SharedWaits};
 
 use super::ids::{AttemptId, ProcRef};
 use super::time::Mono;
@@ -210,9 +214,9 @@ wait_kinds! {
     MessageQueue "message_queue" "message queue",
     Signal "signal" "a signal",
     Time "time" "time to pass",
-    GangerLock "ganger_lock" "lock of ganger",
-    GangerQueue "ganger_queue" "queue of ganger",
-    GangerOther "ganger_other" "ganger",
+    GangerLock "ganger_lock" "ganger lock",
+    GangerQueue "ganger_queue" "ganger queue",
+    GangerOther "ganger_other" "an answer from ganger",
     Unknown "unknown" "something unknown",
 }
 

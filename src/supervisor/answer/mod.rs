@@ -68,6 +68,7 @@ impl Supervisor {
                 Ok(Reply::Job { job: Box::new(detail) })
             }
             Query::Why { job } => Ok(Reply::Why { lines: self.why(self.resolve(job)?) }),
+            Query::SharedWaits => Ok(Reply::SharedWaits(self.shared_waits())),
             Query::Timeline { from, to, max_bars } => {
                 if from > to {
                     return Err("a timeline ends before it begins".to_owned());

@@ -1,5 +1,6 @@
 //! Looks written as text, and random ones against an oracle that knows no tricks.
 
+mod joined;
 mod oracle;
 mod scenes;
 mod shown;
