@@ -340,9 +340,12 @@ impl<'a> Reader<'a> {
         }
         let list =
             |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        // Names that stand twice are a problem of their own.
+        let mut seen = HashSet::new();
+        let known: Vec<&str> = known.iter().copied().filter(|name| seen.insert(*name)).collect();
         match known.len() {
             0 => Some("There are none.".to_owned()),
-            1..=12 => Some(format!("There is {}.", list(known))),
+            1..=12 => Some(format!("There is {}.", list(&known))),
             n => Some(format!("There are {n}, such as {}.", list(known.get(..8)?))),
         }
     }
