@@ -9,7 +9,7 @@ use crate::model::limits::XRAY_APART;
 use crate::model::waits::Look;
 use crate::model::waits::report::{Report, Verdict};
 use crate::model::{Mono, ProcRef};
-use crate::probe::waits::{Root, Scope, Tick};
+use crate::probe::waits::{Root, Scope, Tick, Tracker};
 use crate::xray;
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
@@ -36,6 +36,20 @@ pub trait Looks: Send {
     fn tick(&mut self, now: Mono) -> Tick;
     /// Sees what the suspects, or all, wait for.
     fn look(&mut self, now: Mono, scope: Scope) -> Look;
+}
+
+impl Looks for Tracker {
+    fn set_roots(&mut self, roots: Vec<Root>) {
+        Tracker::set_roots(self, roots);
+    }
+
+    fn tick(&mut self, now: Mono) -> Tick {
+        Tracker::tick(self, now)
+    }
+
+    fn look(&mut self, now: Mono, scope: Scope) -> Look {
+        Tracker::look(self, now, scope)
+    }
 }
 
 /// Adds to a look what is known besides, such as of ganger's own primitives. Called after each
