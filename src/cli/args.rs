@@ -259,6 +259,9 @@ pub struct KillArgs {
     /// KILL at once, without asking first
     #[arg(long, conflicts_with = "signal")]
     pub now: bool,
+    /// Only say what a kill would do: what is freed, and what stays locked for ever
+    #[arg(long, conflicts_with_all = ["now", "signal"])]
+    pub preview: bool,
     /// Only send this signal, such as USR1, to everything of the job
     #[arg(short, long, value_parser = signal)]
     pub signal: Option<i32>,
@@ -385,6 +388,10 @@ pub struct WhyArgs {
     /// As a graph for Graphviz
     #[arg(long)]
     pub dot: bool,
+    /// Say what a kill of this process would do: what is freed, what stays locked for ever, and
+    /// whom to kill instead. Nothing is killed
+    #[arg(long, value_name = "PID", conflicts_with_all = ["watch", "stacks", "dot"])]
+    pub kill: Option<i32>,
     #[command(flatten)]
     pub on: RunChoice,
 }

@@ -9,13 +9,15 @@ use crate::clock;
 use crate::control::runs::RunsDir;
 use crate::model::harmless::harmless_line;
 use crate::model::query::{JobRow, Query, Reply};
+use crate::model::waits::preview::Preview;
 use crate::model::waits::report::{Report, Verdict};
 use crate::model::waits::text::{Show, Words, drawn};
 use crate::model::waits::{Look, SharedWaits, dot};
 use crate::model::{AttemptId, JobNo, JobRef, ProcRef};
 use crate::probe::waits::{Root, Tracker};
 use crate::report::waits;
-use crate::supervisor::xray::{self, LookError, Xray};
+use crate::supervisor::xray::{self, LookError, Proof, Xray};
+use crate::xray::preview;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::mpsc;
@@ -73,9 +75,13 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
     if args.watch {
         return watch(args, roots, proc, None);
     }
-    let mut report = xray::look_at(&mut *tracker(&roots), &mut |_| {}, PATIENCE);
+    let proof = xray::look_at(&mut *tracker(&roots), &mut |_| {}, PATIENCE);
+    let mut report = proof.report();
     report.pid = Some(pid);
     xray::is_seen(proc, &report).map_err(|e| unseen(&e))?;
+    if let Some(victim) = args.kill {
+        return preview_of(args, &proof, victim, None);
+    }
     show(args, &report, None)?;
     Ok(exit_of(&report))
 }
@@ -109,9 +115,11 @@ fn unseen(error: &LookError) -> Failure {
 struct Job {
     row: JobRow,
     lines: Vec<String>,
-    /// What people call jobs.
-    labels: BTreeMap<JobNo, String>,
+    labels: Labels,
 }
+
+/// What people call jobs.
+type Labels = BTreeMap<JobNo, String>;
 
 fn of_job(args: &WhyArgs, mut reached: Reached, job: &JobRef) -> Result<i32, Failure> {
     let row = reached.job(job)?.row;
@@ -119,35 +127,55 @@ fn of_job(args: &WhyArgs, mut reached: Reached, job: &JobRef) -> Result<i32, Fai
         return Err(reach::misunderstood());
     };
     let number = row.job;
-    let labels = BTreeMap::from([(number, row.label.clone())]);
-    let mut job = Job { row, lines, labels };
-    let shared = shared_waits(&mut reached)?;
-    let leader = shared.attempts.iter().find(|(attempt, _)| attempt.job == number).copied();
-    let Some((attempt, proc)) = leader else {
+    let seat = seat(&mut reached, number)?;
+    let mut job = Job { row, lines, labels: BTreeMap::new() };
+    let Some(seat) = seat else {
         // It has no process.
         let report = Report { at: clock::mono(), ..Report::default() };
         show(args, &report, Some(&job))?;
         return Ok(exit::OK);
     };
-    // Circles lead through other jobs too, so all are looked at.
-    let roots: Vec<Root> = shared
-        .attempts
-        .iter()
-        .map(|(attempt, proc)| Root { proc: *proc, attempt: Some(*attempt) })
-        .collect();
-    for (attempt, _) in &shared.attempts {
-        if let Ok(detail) = reached.job(&JobRef::number(attempt.job)) {
-            job.labels.insert(attempt.job, detail.row.label);
-        }
-    }
-    let mut complete = completing(reached, attempt);
+    job.labels = seat.labels;
+    let proc = seat.leader;
+    let mut complete = completing(reached, Some(seat.attempt));
     if args.watch {
-        return watch(args, roots, proc, Some((job, complete)));
+        return watch(args, seat.roots, proc, Some((job, complete)));
     }
-    let mut report = xray::look_at(&mut *tracker(&roots), &mut complete, PATIENCE);
+    let proof = xray::look_at(&mut *tracker(&seat.roots), &mut complete, PATIENCE);
+    if let Some(victim) = args.kill {
+        return preview_of(args, &proof, victim, Some(&job.labels));
+    }
+    let mut report = proof.report();
     report.pid = Some(proc.pid);
     show(args, &report, Some(&job))?;
     Ok(exit_of(&report))
+}
+
+/// Where a job runs, and what runs beside it.
+struct Seat {
+    attempt: AttemptId,
+    leader: ProcRef,
+    /// Circles lead through other jobs too, so all are looked at.
+    roots: Vec<Root>,
+    labels: Labels,
+}
+
+/// `None` when the job has no process.
+fn seat(reached: &mut Reached, job: JobNo) -> Result<Option<Seat>, Failure> {
+    let shared = shared_waits(reached)?;
+    let own = shared.attempts.iter().find(|(attempt, _)| attempt.job == job);
+    let Some((attempt, leader)) = own.copied() else { return Ok(None) };
+    let root =
+        |(attempt, proc): &(AttemptId, ProcRef)| Root { proc: *proc, attempt: Some(*attempt) };
+    let roots = shared.attempts.iter().map(root).collect();
+    let mut labels = Labels::new();
+    for (attempt, _) in &shared.attempts {
+        // It may have ended since.
+        if let Ok(detail) = reached.job(&JobRef::number(attempt.job)) {
+            labels.insert(attempt.job, detail.row.label);
+        }
+    }
+    Ok(Some(Seat { attempt, leader, roots, labels }))
 }
 
 fn shared_waits(reached: &mut Reached) -> Result<SharedWaits, Failure> {
@@ -157,15 +185,15 @@ fn shared_waits(reached: &mut Reached) -> Result<SharedWaits, Failure> {
     }
 }
 
-/// Joins looks with what the run knows, and narrows them to one attempt.
-fn completing(mut reached: Reached, attempt: AttemptId) -> xray::Complete {
+/// Joins looks with what the run knows, and narrows them to one attempt, if any.
+fn completing(mut reached: Reached, attempt: Option<AttemptId>) -> xray::Complete {
     Box::new(move |look: &mut Look| {
         // Without the supervisor its waits are for messages, which may always come.
         if let Ok(shared) = shared_waits(&mut reached) {
             crate::xray::join(look, &shared);
         }
         for process in &mut look.processes {
-            process.in_tree &= process.attempt == Some(attempt);
+            process.in_tree &= attempt.is_none() || process.attempt == attempt;
         }
     })
 }
@@ -215,6 +243,72 @@ fn as_json(report: &Report, job: Option<&Job>) -> Value {
         });
     }
     value
+}
+
+// ---- before a kill
+
+/// Says what killing one process would do.
+fn preview_of(
+    args: &WhyArgs,
+    proof: &Proof,
+    victim: i32,
+    labels: Option<&Labels>,
+) -> Result<i32, Failure> {
+    let found = proof.second.processes.iter().find(|process| process.proc.pid == victim);
+    let Some(victim) = found.map(|process| process.proc) else {
+        return Err(Failure::usage(
+            format!(
+                "process {victim} is not below `{}`, nor does anybody there wait for it",
+                args.target
+            ),
+            format!("`ganger why {}` shows who waits for whom.", args.target),
+        ));
+    };
+    let name = |attempt: AttemptId| labels?.get(&attempt.job).cloned();
+    show_preview(&preview(&proof.first, &proof.second, &[victim]), proof, &name, args.json)
+}
+
+fn show_preview(
+    preview: &Preview,
+    proof: &Proof,
+    name: &dyn Fn(AttemptId) -> Option<String>,
+    as_json: bool,
+) -> Result<i32, Failure> {
+    if as_json {
+        print::json(&waits::preview_json(preview))?;
+    } else {
+        print::bytes(preview.drawn(&Words::naming(proof.second.at, name)).as_bytes())?;
+    }
+    Ok(if preview.is_harmful() { exit::NO } else { exit::OK })
+}
+
+/// Says what killing these jobs would do, with everything that they started.
+///
+/// # Errors
+/// When one of them is not there.
+pub fn preview_jobs(mut reached: Reached, jobs: &[JobRef]) -> Result<i32, Failure> {
+    let mut victims = Vec::new();
+    let mut seen = None;
+    for job in jobs {
+        let row = reached.job(job)?.row;
+        let Some(seat) = seat(&mut reached, row.job)? else {
+            return Err(Failure::usage(
+                format!("job {} ({}) has no process that could be killed", row.label, row.job),
+                format!("`ganger why {}` says why.", row.job),
+            ));
+        };
+        victims.push(seat.attempt);
+        seen = Some(seat);
+    }
+    let Some(seat) = seen else { return Ok(exit::OK) };
+    let mut complete = completing(reached, None);
+    let proof = xray::look_at(&mut *tracker(&seat.roots), &mut complete, PATIENCE);
+    let is_victim = |attempt: Option<AttemptId>| attempt.is_some_and(|a| victims.contains(&a));
+    let processes = proof.second.processes.iter().filter(|process| is_victim(process.attempt));
+    let mut processes: Vec<ProcRef> = processes.map(|process| process.proc).collect();
+    processes.sort_by_key(|proc| (*proc != seat.leader, *proc));
+    let name = |attempt: AttemptId| seat.labels.get(&attempt.job).cloned();
+    show_preview(&preview(&proof.first, &proof.second, &processes), &proof, &name, false)
 }
 
 // ---- again and again

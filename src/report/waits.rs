@@ -1,6 +1,7 @@
 //! Who waits for whom, as JSON: `docs/json.md` describes the same.
 
 use crate::model::Mono;
+use crate::model::waits::preview::{Fated, Preview};
 use crate::model::waits::report::{Held, Knot, Member, Report, Rule, Waiting};
 use crate::model::waits::{Frame, Language};
 use serde_json::{Value, json};
@@ -31,6 +32,37 @@ pub fn json(report: &Report) -> Value {
         "findings": report.findings.iter().map(finding).collect::<Vec<_>>(),
         "waits": report.waits.iter().map(|wait| waiting(wait, report.at)).collect::<Vec<_>>(),
         "not_visible": report.not_visible,
+    })
+}
+
+/// Returns what a kill would do as JSON.
+pub fn preview_json(preview: &Preview) -> Value {
+    let fate = |fated: &Fated| {
+        json!({
+            "fate": fated.fate,
+            "resource": {
+                "kind": fated.resource.kind,
+                "id": fated.resource.id,
+                "name": fated.resource.name,
+            },
+            "waiters": fated.waiters.iter().map(member).collect::<Vec<_>>(),
+            "others": fated.others.iter().map(process).collect::<Vec<_>>(),
+        })
+    };
+    json!({
+        "schema": SCHEMA,
+        "victims": preview.victims.iter().map(process).collect::<Vec<_>>(),
+        "fates": preview.fates.iter().map(fate).collect::<Vec<_>>(),
+        "left": preview.left,
+        "instead": preview.instead.iter().map(process).collect::<Vec<_>>(),
+    })
+}
+
+fn process(held: &Held) -> Value {
+    json!({
+        "pid": held.proc.pid,
+        "name": held.name,
+        "job": held.attempt.map(|attempt| attempt.job),
     })
 }
 

@@ -258,6 +258,19 @@ pub enum LookError {
     Hidden { pid: i32, why: String },
 }
 
+/// The two looks that a report is made of.
+pub struct Proof {
+    pub first: Look,
+    pub second: Look,
+}
+
+impl Proof {
+    /// Returns what follows.
+    pub fn report(&self) -> Report {
+        xray::judge(&self.first, &self.second)
+    }
+}
+
 /// Looks at these trees until it is proven that somebody is stuck, or `patience` is over.
 ///
 /// A hang is told after about half a second: the looks that prove it are so far apart.
@@ -265,7 +278,7 @@ pub fn look_at(
     looks: &mut dyn Looks,
     complete: &mut dyn FnMut(&mut Look),
     patience: Duration,
-) -> Report {
+) -> Proof {
     let mut look = |at: Mono| {
         let mut look = looks.look(at, Scope::All);
         complete(&mut look);
@@ -277,16 +290,14 @@ pub fn look_at(
         let is_suspicious = xray::is_suspicious(&first);
         pause(if is_suspicious { XRAY_APART } else { patience.min(XRAY_APART * 2) });
         let second = look(clock::mono());
-        let report = xray::judge(&first, &second);
-        if !report.findings.is_empty() {
+        if !xray::judge(&first, &second).findings.is_empty() {
             pause(STANDING.saturating_sub(clock::mono().since(first.at)));
-            let third = look(clock::mono());
-            return xray::judge(&first, &third);
+            return Proof { second: look(clock::mono()), first };
         }
         // A second look at who seems stuck that proves nothing is looked into once more.
         let is_over = clock::mono().since(begin) >= patience;
         if is_over || (!is_suspicious && !xray::is_suspicious(&second)) {
-            return report;
+            return Proof { first, second };
         }
         first = second;
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::model::waits::{
-    Certainty, Need, ProcessFact, Resource, Stamp, ThreadFact, ThreadRef, ThreadState, WaitFact,
-    WaitKind, Waker,
+    Certainty, Need, OnDeath, ProcessFact, Resource, Stamp, ThreadFact, ThreadRef, ThreadState,
+    WaitFact, WaitKind, Waker,
 };
 use std::sync::{Arc, Mutex};
 
@@ -75,6 +75,7 @@ impl Looks for Fake {
             timeout: false,
             certainty: Certainty::Proven,
             ends_by_signal: false,
+            on_death: OnDeath::Nothing,
             frames: Vec::new(),
         };
         let waits = if world.hung { vec![wait(1, 2), wait(2, 1)] } else { vec![wait(1, 2)] };
@@ -202,16 +203,18 @@ fn the_thread_tells_a_hang_and_ends_with_its_handle() {
 fn once_a_hang_is_proven_by_looks_far_apart() {
     let mut fake = Fake::default();
     fake.set(|world| world.hung = true);
-    let report = look_at(&mut fake, &mut |_| {}, Duration::from_secs(20));
+    let report = look_at(&mut fake, &mut |_| {}, Duration::from_secs(20)).report();
     assert_eq!(report.verdict, Verdict::Deadlock);
     let looks = fake.looks();
     assert!(looks.last().unwrap().0.since(looks[0].0) >= STANDING);
     // Nobody seems stuck: that is said soon.
     fake.set(|world| world.hung = false);
-    assert_eq!(look_at(&mut fake, &mut |_| {}, Duration::from_secs(20)).verdict, Verdict::Healthy);
+    let report = look_at(&mut fake, &mut |_| {}, Duration::from_secs(20)).report();
+    assert_eq!(report.verdict, Verdict::Healthy);
     assert_eq!(fake.looks().len(), 2);
     // Seems stuck and is not.
     fake.set(|world| (world.hung, world.busy) = (true, true));
     let patience = Duration::from_millis(200);
-    assert_eq!(look_at(&mut fake, &mut |_| {}, patience).verdict, Verdict::Healthy);
+    let report = look_at(&mut fake, &mut |_| {}, patience).report();
+    assert_eq!(report.verdict, Verdict::Healthy);
 }

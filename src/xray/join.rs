@@ -6,8 +6,8 @@
 use crate::model::ProcRef;
 use crate::model::locks::Owner;
 use crate::model::waits::{
-    Certainty, Holder, Look, Need, ProcessFact, Resource, SharedWait, SharedWaits, WaitFact,
-    WaitKind, Waker,
+    Certainty, Holder, Look, Need, OnDeath, ProcessFact, Resource, SharedWait, SharedWaits,
+    WaitFact, WaitKind, Waker,
 };
 
 /// Replaces waits for messages of the supervisor by what is waited for.
@@ -75,6 +75,7 @@ fn fact(look: &Look, seen: &WaitFact, wait: &SharedWait) -> WaitFact {
             _ => Certainty::Inferred,
         },
         ends_by_signal: wait.kind != WaitKind::GangerLock,
+        on_death: OnDeath::Nothing,
         waiter: seen.waiter,
         frames: seen.frames.clone(),
     }

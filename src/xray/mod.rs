@@ -21,11 +21,13 @@ mod findings;
 mod graph;
 mod join;
 mod naming;
+mod preview;
 
 #[cfg(test)]
 mod tests;
 
 pub use join::join;
+pub use preview::preview;
 
 use crate::model::limits::XRAY_APART;
 use crate::model::waits::report::{Held, Knot, Part, Report, Rule, Verdict, Waiting};

@@ -1,7 +1,7 @@
 //! A report as a graph for Graphviz: threads, what they wait for, and who could end it.
 
 use super::report::{Held, Part, Report, Rule, Waiting};
-use super::text::{Words, what};
+use super::text::{Words, thing};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
@@ -21,7 +21,11 @@ pub fn drawn(report: &Report, words: &Words<'_>) -> String {
         let (thread, resource) = (thread_id(wait), resource_id(wait));
         let _ = writeln!(text, "  {thread} [label={}{style}];", quoted(&words.member(&wait.who)));
         if resources.insert(resource.clone()) {
-            let _ = writeln!(text, "  {resource} [label={}, shape=ellipse];", quoted(&what(wait)));
+            let _ = writeln!(
+                text,
+                "  {resource} [label={}, shape=ellipse];",
+                quoted(&thing(&wait.resource))
+            );
         }
         let dotted = if wait.timeout { " [style=dotted, label=\"timeout\"]" } else { "" };
         let _ = writeln!(text, "  {thread} -> {resource}{dotted};");

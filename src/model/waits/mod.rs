@@ -5,6 +5,7 @@
 //! live. A wait whose end somebody unseen might bring has [`Waker::Outside`] among its wakers.
 
 pub mod dot;
+pub mod preview;
 pub mod report;
 mod shared;
 pub mod stuck;
@@ -107,6 +108,8 @@ pub struct WaitFact {
     /// The handler of a signal could end it (waits for data, and those without an owner): see
     /// [`ProcessFact::catches_signals`].
     pub ends_by_signal: bool,
+    /// What the death of its owner does to it.
+    pub on_death: OnDeath,
     /// Innermost first. Empty where nobody looked.
     pub frames: Vec<Frame>,
 }
@@ -136,6 +139,19 @@ pub enum Certainty {
     Proven,
     /// Whoever shares it could, and they are all known; no owner is recorded.
     Inferred,
+}
+
+/// What becomes of a lock when its owner is killed, where that is not of its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeath {
+    /// It stays as it is.
+    #[default]
+    Nothing,
+    /// The next gets it and is told (a robust mutex).
+    Marked,
+    /// Whoever waits for it is ended by the C library (a mutex with priority inheritance that is
+    /// not robust).
+    Aborts,
 }
 
 /// Who has what is waited for.

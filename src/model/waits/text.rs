@@ -1,7 +1,7 @@
 //! A report in words: one sentence for each wait, circles as closed rails.
 
 use super::report::{Held, Knot, Member, Part, Report, Rule, Verdict, Waiting};
-use super::{Frame, Language, WaitKind};
+use super::{Frame, Language, Resource, WaitKind};
 use crate::model::harmless::harmless_line;
 use crate::model::ids::AttemptId;
 use crate::model::time::Mono;
@@ -103,7 +103,7 @@ impl<'a> Words<'a> {
         if is_for_an_end && !wait.holders.is_empty() {
             return format!(" for the end of {}", names());
         }
-        let what = what(wait);
+        let what = thing(&wait.resource);
         if let Some(owner) = wait.last_owner {
             let thread = if owner.tid == owner.pid {
                 String::new()
@@ -152,8 +152,7 @@ fn is_proven(wait: &Waiting) -> bool {
 }
 
 /// `multiprocessing.Lock #2`, "file lock `/tmp/a`", `data from a pipe (fd 3)`.
-pub fn what(wait: &Waiting) -> String {
-    let resource = &wait.resource;
+pub fn thing(resource: &Resource) -> String {
     let words = resource.kind.words();
     match &resource.name {
         Some(name) if name.starts_with('#') => format!("{words} {name}"),

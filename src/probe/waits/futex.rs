@@ -7,7 +7,7 @@ use super::process::Process;
 use super::scene::{Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
-use crate::model::waits::{Holder, LastOwner, Need, WaitKind, Waker};
+use crate::model::waits::{Holder, LastOwner, Need, OnDeath, WaitKind, Waker};
 use std::collections::BTreeSet;
 
 /// Says what a thread waits for, and who could release it.
@@ -86,7 +86,14 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     } else {
         classify(futex, &window, &is_thread)
     };
-    let fact = Fact::new(kind_of(object), id);
+    let mut fact = Fact::new(kind_of(object), id);
+    if let Object::Mutex { robust, .. } = object {
+        fact.on_death = match (robust, futex.is_pi()) {
+            (true, _) => OnDeath::Marked,
+            (false, true) => OnDeath::Aborts,
+            (false, false) => OnDeath::Nothing,
+        };
+    }
     match object {
         Object::Mutex { owner, robust } => owned(scene, process, fact, place, owner, robust),
         Object::Written { owner } => owned(scene, process, fact, place, owner, false),

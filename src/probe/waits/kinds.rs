@@ -11,7 +11,7 @@ use super::status::Status;
 use super::syscall::{Call, Sys};
 use super::{child, file_lock, futex, idle, pipe};
 use crate::model::waits::{
-    Certainty, Holder, LastOwner, Need, Resource, WaitFact, WaitKind, Waker,
+    Certainty, Holder, LastOwner, Need, OnDeath, Resource, WaitFact, WaitKind, Waker,
 };
 use std::rc::Rc;
 
@@ -56,6 +56,7 @@ pub struct Fact {
     pub last_owner: Option<LastOwner>,
     pub certainty: Certainty,
     pub ends_by_signal: bool,
+    pub on_death: OnDeath,
 }
 
 impl Fact {
@@ -71,6 +72,7 @@ impl Fact {
             last_owner: None,
             certainty: Certainty::Inferred,
             ends_by_signal: false,
+            on_death: OnDeath::Nothing,
         }
     }
 
@@ -120,6 +122,7 @@ impl Fact {
             timeout: wait.call.is_timed(),
             certainty: self.certainty,
             ends_by_signal: self.ends_by_signal,
+            on_death: self.on_death,
             frames: Vec::new(),
         }
     }

@@ -193,6 +193,7 @@ impl<'s> Search<'s> {
             timeout: false,
             certainty: crate::model::waits::Certainty::Inferred,
             ends_by_signal: false,
+            on_death: crate::model::waits::OnDeath::Nothing,
             frames: Vec::new(),
         };
         let channel = channel(process.pid(), thread.tid);

@@ -2,13 +2,14 @@
 
 mod joined;
 mod oracle;
+mod previewed;
 mod scenes;
 mod shown;
 
 use crate::model::waits::report::Report;
 use crate::model::waits::{
-    Certainty, Holder, LastOwner, Look, Need, ProcessFact, Resource, Stamp, ThreadFact, ThreadRef,
-    ThreadState, WaitFact, WaitKind, Waker,
+    Certainty, Holder, LastOwner, Look, Need, OnDeath, ProcessFact, Resource, Stamp, ThreadFact,
+    ThreadRef, ThreadState, WaitFact, WaitKind, Waker,
 };
 use crate::model::{AttemptId, JobNo, Mono, ProcRef};
 
@@ -138,6 +139,11 @@ fn wait(who: ThreadRef, words: &[&str]) -> WaitFact {
         timeout: has("timeout"),
         certainty: if has("inferred") { Certainty::Inferred } else { Certainty::Proven },
         ends_by_signal: has("signal"),
+        on_death: match () {
+            () if has("robust") => OnDeath::Marked,
+            () if has("inheriting") => OnDeath::Aborts,
+            () => OnDeath::Nothing,
+        },
         frames: Vec::new(),
     }
 }

@@ -100,6 +100,7 @@ fn random_wait(dice: &mut Dice, who: ThreadRef, all: &[ThreadRef]) -> WaitFact {
         timeout: dice.one_in(25),
         certainty: if dice.one_in(3) { Certainty::Inferred } else { Certainty::Proven },
         ends_by_signal: dice.one_in(3),
+        on_death: OnDeath::Nothing,
         frames: Vec::new(),
     }
 }
