@@ -264,6 +264,14 @@ mod tests {
     }
 
     #[test]
+    fn every_kind_is_on_the_page() {
+        let page = include_str!("../../docs/json.md");
+        for kind in WaitKind::ALL {
+            assert!(page.contains(&format!("`{}`", kind.word())), "{kind}");
+        }
+    }
+
+    #[test]
     fn a_healthy_tree_has_every_field() {
         let value = json(&Report { pid: Some(1), ..Report::default() });
         assert_eq!(

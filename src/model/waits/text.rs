@@ -118,7 +118,7 @@ impl<'a> Words<'a> {
             return format!(" for {what}{}", if nobody { ", which nobody can end" } else { "" });
         }
         let proven = is_proven(wait);
-        if wait.resource.kind.is_a_lock() && (proven || wait.holders.len() == 1) {
+        if has_owner(wait.resource.kind) && (proven || wait.holders.len() == 1) {
             let how = if proven { "held" } else { "perhaps held" };
             return format!(" for {what} {how} by {}", names());
         }
@@ -131,7 +131,7 @@ impl<'a> Words<'a> {
             _ if held.proc != wait.who.proc => self.held(held),
             Some(tid) if tid == wait.who.tid => "itself".to_owned(),
             Some(_) => self.held(held),
-            None => "itself".to_owned(),
+            None => "its own process".to_owned(),
         };
         let last = if wait.rule == Rule::All { "and" } else { "or" };
         let mut all: Vec<String> = wait.holders.iter().take(NAMED).map(name).collect();
@@ -162,8 +162,17 @@ pub fn thing(resource: &Resource) -> String {
     }
 }
 
+/// Whether it belongs to somebody while it is taken.
+fn has_owner(kind: WaitKind) -> bool {
+    use WaitKind::*;
+    matches!(kind, Mutex | Rwlock | MpLock | MpRlock | PyLock | PyRlock | FileLock | GangerLock)
+}
+
 fn verb(kind: WaitKind) -> &'static str {
     match kind {
+        WaitKind::Condvar => "signal",
+        WaitKind::Barrier => "complete",
+        WaitKind::Semaphore | WaitKind::PySemaphore | WaitKind::SysvSem => "post",
         WaitKind::PipeRead | WaitKind::UnixRecv => "send",
         WaitKind::PipeWrite | WaitKind::UnixSend => "make by reading",
         kind if kind.is_a_lock() => "give",

@@ -226,7 +226,7 @@ fn told(report: &Report) -> BTreeSet<ThreadRef> {
 // ---- properties
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(2_000))]
 
     #[test]
     fn findings_have_exactly_those_who_are_stuck(seed: u64) {
