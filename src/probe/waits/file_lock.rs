@@ -112,7 +112,7 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     };
     let locks = scene.file_locks();
     let info = descriptors::read_info(tid, fd).unwrap_or_default();
-    let Some(line) = waiting_line(&locks, &asked, wait.process.proc.pid, info.inode) else {
+    let Some(line) = waiting_line(locks, &asked, wait.process.proc.pid, info.inode) else {
         let id = format!("fd {fd} of {}", wait.process.proc.pid);
         let fact = Fact::new(WaitKind::FileLock, id).named(path);
         return Some(fact.need(vec![outside("a lock holder that is not visible")]));

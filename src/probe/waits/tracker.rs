@@ -157,9 +157,7 @@ impl Tracker {
         self.processes
             .retain(|pid, p| family.get(*pid).is_some_and(|member| member.proc == p.proc));
         for (pid, member) in self.family.members() {
-            if !self.processes.contains_key(&pid) {
-                self.processes.insert(pid, Tracked::new(member.proc));
-            }
+            self.processes.entry(pid).or_insert_with(|| Tracked::new(member.proc));
         }
         (self.listed, self.somebody_ran) = (Some(now), false);
         stats
