@@ -52,7 +52,7 @@ pub(super) fn held(graph: &Graph<'_>, proc: ProcRef, tid: Option<i32>, proven: b
 }
 
 /// Names a process in place of its threads when there are many.
-pub(super) fn fold_threads(named: &mut Vec<(ProcRef, Option<i32>)>) {
+pub(super) fn fold_threads(named: &mut [(ProcRef, Option<i32>)]) {
     let mut count: BTreeMap<ProcRef, BTreeSet<Option<i32>>> = BTreeMap::new();
     for (proc, tid) in named.iter() {
         count.entry(*proc).or_default().insert(*tid);

@@ -201,7 +201,8 @@ fn one_look_twice_proves_nothing_nor_do_two_at_once() {
 
 #[test]
 fn whoever_ran_between_the_looks_is_not_stuck_nor_are_those_who_wait_for_it() {
-    let changes: [(&str, fn(&mut Look)); 8] = [
+    type Change = fn(&mut Look);
+    let changes: [(&str, Change); 8] = [
         ("ran", |look| look.processes[0].threads[0].stamp.run_ns += 1),
         ("had a turn", |look| look.processes[0].threads[0].stamp.turns += 1),
         ("called again", |look| look.processes[0].threads[0].stamp.syscall = "x".into()),
