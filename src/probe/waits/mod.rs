@@ -2,3 +2,5 @@
 
 pub mod maps;
 pub mod memory;
+pub mod pthread;
+pub mod python;
