@@ -175,3 +175,16 @@ pub const STACK_BINARIES: usize = 128;
 pub const SCAN_PER_LOOK: Duration = Duration::from_millis(400);
 /// A process that runs is searched again after this many times what the search took.
 pub const SCAN_REST: u32 = 20;
+
+/// Files that x-ray keeps open at the most, one or two for each thread; never more than a quarter
+/// of what the system lets ganger open.
+pub const XRAY_FDS: usize = 4096;
+/// Ticks in a row that have to see a thread standing still before it is a suspect.
+pub const XRAY_TICKS: u32 = 2;
+/// Time for which a thread has to stand still before it is a suspect.
+pub const XRAY_STILL: Duration = Duration::from_millis(500);
+/// Between two listings of all processes while somebody runs: finds those whose parent ended
+/// before they were seen.
+pub const XRAY_LIST: Duration = Duration::from_secs(2);
+/// Processes that one look follows waits through; what is beyond them is not visible.
+pub const XRAY_PROCESSES: usize = 4096;

@@ -16,3 +16,4 @@ mod tasks;
 mod template;
 mod tidy;
 mod tui;
+mod waits;

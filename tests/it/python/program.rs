@@ -1,12 +1,11 @@
 //! Starts Python programs that say who they are, and looks at what their threads wait for.
 
+use ganger::clock;
 use ganger::model::ids::ProcRef;
-use ganger::model::waits::{
-    Certainty, Frame, Need, Resource, ThreadRef, WaitFact, WaitKind, Waker,
-};
+use ganger::model::waits::{Frame, ThreadRef, WaitFact, Waker};
 use ganger::probe::stacks::{Registers, Stacks};
 use ganger::probe::waits::maps::Maps;
-use ganger::probe::waits::python::{FutexSite, Python, Sharer};
+use ganger::probe::waits::{Root, Scope, Tracker};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -75,8 +74,8 @@ pub struct Program {
     child: Child,
     said: Receiver<String>,
     pub roles: BTreeMap<String, (i32, i32)>,
-    python: Python,
-    pub stacks: Stacks,
+    stacks: Stacks,
+    tracker: Tracker,
     pub words: String,
     _dir: TempDir,
 }
@@ -99,12 +98,15 @@ impl Program {
                 let _ = say.send(line);
             }
         });
+        let proc = proc_ref(child.id().cast_signed()).unwrap();
+        let mut tracker = Tracker::new();
+        tracker.set_roots(vec![Root { proc, attempt: None }]);
         let mut program = Program {
             child,
             said,
             roles: BTreeMap::new(),
-            python: Python::new(),
             stacks: Stacks::new(),
+            tracker,
             words: words.to_owned(),
             _dir: dir,
         };
@@ -148,70 +150,16 @@ impl Program {
 
     /// What a role's blocked thread waits for.
     pub fn look(&mut self, role: &str) -> WaitFact {
-        let call = self.blocked(role);
-        self.look_at(role, &call)
-    }
-
-    fn look_at(&mut self, role: &str, call: &[u64]) -> WaitFact {
-        let waiter = self.thread(role);
-        let (address, stack_pointer) = (call[1], call[7]);
-        let maps = Maps::read(waiter.proc.pid, waiter.tid).unwrap();
-        let mapping = maps.find(address).unwrap();
-        let shared = mapping.shared;
-        let key = (mapping.device, mapping.inode, mapping.offset_of(address));
-        let mut others: Vec<(ProcRef, u64, Maps)> = Vec::new();
-        for pid in processes() {
-            let (Some(proc), Ok(theirs)) = (proc_ref(pid), Maps::read(pid, pid)) else { continue };
-            let same = |m: &&ganger::probe::waits::maps::Mapping| {
-                let place = (m.device, m.inode);
-                m.shared
-                    && place == (key.0, key.1)
-                    && (m.offset..m.offset + m.len()).contains(&key.2)
-            };
-            let at = theirs.iter().find(same).map(|m| m.start + key.2 - m.offset);
-            match at {
-                Some(at) if shared => others.push((proc, at, theirs)),
-                None if !shared && proc == waiter.proc => others.push((proc, address, theirs)),
-                _ => {}
-            }
-        }
-        let sharers: Vec<Sharer<'_>> = others
-            .iter()
-            .map(|(proc, address, maps)| Sharer {
-                proc: *proc,
-                live_tid: proc.pid,
-                address: *address,
-                maps,
-            })
-            .collect();
-        let id = format!("{}:{}+{:x}:{}", key.0, key.1, key.2, if shared { 0 } else { address });
-        let wakers = sharers.iter().map(|s| Waker::Process(s.proc)).collect();
-        let mut fact = WaitFact {
-            waiter,
-            resource: Resource { kind: WaitKind::Unknown, id, name: None },
-            needs: vec![Need { wakers }],
-            holders: Vec::new(),
-            abandoned: false,
-            last_owner: None,
-            timeout: false,
-            certainty: Certainty::Inferred,
-            ends_by_signal: true,
-            frames: Vec::new(),
-        };
-        let site = FutexSite { waiter, stack_pointer, address, sharers, shared, all_seen: true };
-        self.python.begin_look();
-        self.stacks.begin_look();
-        self.python.refine(&site, &mut self.stacks, &mut fact);
-        fact
+        self.blocked(role);
+        let tid = self.roles[role].1;
+        let look = self.tracker.look(clock::mono(), Scope::All);
+        let found = look.waits.iter().find(|wait| wait.waiter.tid == tid);
+        found.unwrap_or_else(|| panic!("{}: {role} does not wait: {look:?}", self.words)).clone()
     }
 
     pub fn frames(&mut self, role: &str) -> Vec<Frame> {
-        let call = self.blocked(role);
-        let thread = self.thread(role);
-        let maps = Maps::read(thread.proc.pid, thread.tid).unwrap();
-        self.stacks.begin_look();
-        let registers = Registers { stack_pointer: call[7], program_counter: call[8] };
-        self.stacks.frames(thread, thread.tid, &maps, Some(registers))
+        self.tracker.set_frames(true);
+        self.look(role).frames
     }
 
     pub fn native(&mut self, role: &str) -> Vec<Frame> {
@@ -279,11 +227,6 @@ fn numbers(line: &str) -> Vec<u64> {
         _ => u64::from_str_radix(word.trim_start_matches("0x"), 16).unwrap_or(u64::MAX),
     };
     line.split_whitespace().enumerate().map(number).collect()
-}
-
-fn processes() -> Vec<i32> {
-    let entries = fs::read_dir("/proc").unwrap().flatten();
-    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect()
 }
 
 fn proc_ref(pid: i32) -> Option<ProcRef> {

@@ -5,11 +5,14 @@
 //! exact where an object of Python says more; where none does it changes nothing. It only ever
 //! takes away from who could end a wait what is proven not to be able to.
 
+mod insight;
 mod object;
 mod scan;
 mod semlock;
 mod source;
 mod threading;
+
+pub use insight::Languages;
 
 use super::maps::Maps;
 use super::memory::Memory;

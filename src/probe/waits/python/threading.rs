@@ -22,10 +22,26 @@ pub(super) fn refine(
 ) {
     let threads = stacks.python(own.proc, own.live_tid, own.maps);
     let frames = threads.iter().find(|t| t.tid == site.waiter.tid).map_or(&[][..], |t| &t.frames);
-    if let Some(joined) = joined(frames) {
-        join(joined, &threads, own, fact);
-        return;
+    // What it waits for may have come already: then only names are added.
+    let needs = fact.needs.iter().flat_map(|need| &need.wakers);
+    let before = needs.clone().any(|w| matches!(w, Waker::Outside(_))).then(|| fact.clone());
+    match joined(frames) {
+        Some(joined) => join(joined, &threads, own, fact),
+        None => lock(python, site, own, &threads, fact),
     }
+    if let Some(before) = before {
+        let resource = fact.resource.clone();
+        *fact = WaitFact { resource, ..before };
+    }
+}
+
+fn lock(
+    python: &mut Python,
+    site: &FutexSite<'_>,
+    own: &Sharer<'_>,
+    threads: &[PythonThread],
+    fact: &mut WaitFact,
+) {
     let found = object::on_stack(
         own.memory(),
         site.stack_pointer,
@@ -42,7 +58,7 @@ pub(super) fn refine(
                 recursive(lock, own, fact);
             }
         }
-        Some((field, _)) => plain(python, field - 16, site, own, &threads, fact),
+        Some((field, _)) => plain(python, field - 16, site, own, threads, fact),
         None => {}
     }
 }
