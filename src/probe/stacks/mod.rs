@@ -182,4 +182,53 @@ fn harmless(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn programs_and_libraries_of_python_are_known_by_name() {
+        for yes in ["/usr/bin/python3.11", "/opt/python", "/usr/lib/libpython3.9.so.1.0"] {
+            assert!(is_python(yes), "{yes}");
+        }
+        for no in ["/usr/bin/pythonic", "/usr/lib/python3/x.so", "/bin/sh", "/a/libpythonize.so"] {
+            assert!(!is_python(no), "{no}");
+        }
+    }
+
+    #[test]
+    fn functions_of_the_standard_library_are_known_in_every_version() {
+        let frame = |function: &str, file: &str| PythonFrame {
+            function: function.to_owned(),
+            file: file.to_owned(),
+            ..PythonFrame::default()
+        };
+        let new = frame("Thread.join", "/usr/lib/python3.11/threading.py");
+        assert!(new.is("threading.py", "join") && !new.is("threading.py", "start"));
+        assert!(frame("join", "threading.py").is("threading.py", "join"));
+        assert!(!frame("join", "/home/me/my_threading.py").is("threading.py", "join"));
+        let deep = frame("Queue.put", "/x/multiprocessing/queues.py");
+        assert!(deep.is("multiprocessing/queues.py", "put"));
+    }
+
+    #[test]
+    fn variables_that_are_long_or_secret_are_not_shown() {
+        let local = |name: &str, text: &str| Local {
+            name: name.to_owned(),
+            text: text.to_owned(),
+            ..Local::default()
+        };
+        assert!(is_telling(&local("task", "\"resize\"")));
+        assert!(is_telling(&local("n", "7")));
+        let long = "x".repeat(200);
+        for (name, text) in [
+            ("api_token", "\"abc\""),
+            ("Password", "\"abc\""),
+            ("rows", "[1, 2, 3]"),
+            ("text", &long),
+            ("torn", "?"),
+            ("__class__", "<type at 0x7f>"),
+        ] {
+            assert!(!is_telling(&local(name, text)), "{name}");
+        }
+    }
+}

@@ -145,4 +145,26 @@ fn is_settled_call(line: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::is_settled_call;
+
+    #[test]
+    fn who_may_be_about_to_say_that_it_has_a_lock_is_not_settled() {
+        let futex = |timeout: &str| {
+            format!("{} 0x7f01 0x189 0x0 {timeout} 0x0 0xffffffff 0x7ffe 0x7f02", libc::SYS_futex)
+        };
+        let sleep =
+            format!("{} 0x0 0x0 0x7ffe 0x7ffe 0x0 0x0 0x7ffe 0x7f02", libc::SYS_clock_nanosleep);
+        let restarted = sleep.replacen(
+            &libc::SYS_clock_nanosleep.to_string(),
+            &libc::SYS_restart_syscall.to_string(),
+            1,
+        );
+        assert!(is_settled_call(&futex("0x0")));
+        assert!(is_settled_call(&sleep));
+        assert!(is_settled_call("-1 0x0 0x0"), "it has ended");
+        for moving in ["running\n", "-1 0x7ffe 0x7f02", "", &restarted, &futex("0x7ffe10")] {
+            assert!(!is_settled_call(moving), "{moving}");
+        }
+    }
+}

@@ -125,7 +125,7 @@ mod tests {
         let target = (u64::from(std::process::id()) << 24) | 0x5a00_0000_0000_0000;
         let held: Vec<Box<u64>> = (0..3).map(|_| Box::new(target)).collect();
         let maps = Maps::read(pid, pid).unwrap();
-        let found = words(pid, &maps, &[target, u64::MAX & !4095]).unwrap();
+        let found = words(pid, &maps, &[target, !4095_u64]).unwrap();
         for word in &held {
             let at = std::ptr::from_ref::<u64>(word) as u64;
             assert!(found.hits.contains(&(at, target)), "{at:x} not in {:x?}", found.hits);
