@@ -23,6 +23,8 @@ pub mod maps;
 pub mod memory;
 mod pipe;
 pub mod process;
+pub mod pthread;
+pub mod python;
 pub mod scene;
 mod status;
 pub mod syscall;
