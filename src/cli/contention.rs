@@ -63,7 +63,7 @@ pub fn deadlocks(args: &DeadlocksArgs) -> Result<i32, Failure> {
 }
 
 /// The run of that name; without one that in which this is called, or the only live one.
-fn called_in(run: Option<&str>) -> Result<Reached, Failure> {
+pub(super) fn called_in(run: Option<&str>) -> Result<Reached, Failure> {
     let own = std::env::var("GANGER_RUN").ok().filter(|_| run.is_none());
     // The mark of a nested run is `outer/inner`; runs go by their last part.
     let own = own.as_deref().and_then(|mark| mark.rsplit('/').next());
@@ -140,10 +140,14 @@ fn state_words(lock: &LockView) -> String {
         LockState::Condition => "-".to_owned(),
         LockState::Barrier { broken: true, .. } => "broken".to_owned(),
         LockState::Barrier { parties, waiting, .. } => format!("{waiting} of {parties}"),
-        LockState::Queue { depth, capacity, closed, .. } => {
+        LockState::Queue { depth, capacity, closed, puts_per_s, gets_per_s, .. } => {
             let room = capacity.map_or(String::new(), |max| format!(" of {max}"));
             let closed = if *closed { ", closed" } else { "" };
-            format!("{depth}{room}{closed}")
+            let rates = match (*puts_per_s, *gets_per_s) {
+                (i, o) if i < 0.05 && o < 0.05 => String::new(),
+                (i, o) => format!(", in {i:.1}/s out {o:.1}/s"),
+            };
+            format!("{depth}{room}{closed}{rates}")
         }
         LockState::Value { value } => shown(value),
         LockState::Kv { entries } => format!("{entries} keys"),

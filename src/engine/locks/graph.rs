@@ -134,6 +134,13 @@ impl LockTable {
         all
     }
 
+    /// Owners that stand in the way of a wait, whether or not that proves anything.
+    pub(super) fn in_the_way(&self, no: WaitNo) -> Vec<Owner> {
+        let Some(wait) = self.waits.get(&no) else { return Vec::new() };
+        let things = wait.want.names().iter().filter_map(|name| self.things.get(name));
+        things.flat_map(|thing| self.blockers_at(no, wait, thing)).collect()
+    }
+
     fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
         if family::is_again(thing, wait) {
             return Vec::new();
@@ -265,7 +272,7 @@ impl LockTable {
         Some(Circle { members, waits, closed_by, behind, until })
     }
 
-    fn party_of(&self, node: Owner) -> Option<Party> {
+    pub(super) fn party_of(&self, node: Owner) -> Option<Party> {
         let waits = self.waiting.get(&node).and_then(|waits| waits.first());
         if let Some(wait) = waits.and_then(|no| self.waits.get(no)) {
             return Some(wait.party.clone());

@@ -181,3 +181,42 @@ fn locks_taken_in_both_orders_are_told_once() {
     ",
     );
 }
+
+#[test]
+fn people_give_a_semaphore_more_permits_and_close_a_queue() {
+    check_run(
+        "
+        plan workers 9
+        plan semaphore api 1
+        plan t: jobs=3
+        plan a: jobs=2 uses=api:1
+        0s tick        => launched t:1#1, launched t:2#1, launched t:3#1, launched a:1#1, awaits a | launch t:1#1, launch t:2#1, launch t:3#1, launch a:1#1
+        1s permits api 2 => free a, launched a:2#1 | launch a:2#1 | done
+        1s permits api 2 => | | refused semaphore `api` has 2 permits already
+        1s permits api 0 => | | refused a semaphore has 1 to 1000000 permits, and `api` has 2
+        1s permits b 9   => | | refused nothing of this run is called `b`
+        2s put t:1 q   => | tell t:1 ok
+        2s put t:1 q   =>
+        3s close api   => | | refused `api` is a bounded semaphore, not a queue
+        4s close q     => | tell t:1 closed | done
+        5s close q     => | | refused queue `q` is closed already
+    ",
+    );
+}
+
+#[test]
+fn a_wait_without_an_end_is_told_about_once_for_each_lock() {
+    check_run(
+        "
+        plan workers 3
+        plan t: jobs=3
+        0s tick       => launched t:1#1, launched t:2#1, launched t:3#1 | launch t:1#1, launch t:2#1, launch t:3#1
+        1s lock t:1 x => | tell t:1 ok
+        2s lock t:2 x =>
+        9s lock t:3 x =>
+        61.9s tick    =>
+        62s tick      => waits-long x
+        99s tick      =>
+    ",
+    );
+}

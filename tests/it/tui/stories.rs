@@ -56,6 +56,8 @@ fn of_command(command: &Command) -> String {
         Command::Many { commands } => {
             commands.iter().map(of_command).collect::<Vec<_>>().join(" + ")
         }
+        Command::ResizeSemaphore { name, max } => format!("permits {name} {max}"),
+        Command::CloseQueue { name } => format!("close {name}"),
         Command::Undo { act } => format!("undo {act}"),
     }
 }
