@@ -113,17 +113,18 @@ fn print_text(
     for diagnostic in diagnostics {
         writeln!(err, "{}", diagnostic.render(source))?;
     }
+    let counted = |n: usize, what: &str| format!("{n} {what}{}", if n == 1 { "" } else { "s" });
+    let n_errors = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
+    let warnings = match diagnostics.len() - n_errors {
+        0 => String::new(),
+        n => format!(", {}", counted(n, "warning")),
+    };
     if has_errors {
-        let n = diagnostics.iter().filter(|d| d.severity == Severity::Error).count();
-        return writeln!(
-            err,
-            "{}",
-            if n == 1 { "1 error".to_owned() } else { format!("{n} errors") }
-        );
+        return writeln!(err, "{}{warnings}", counted(n_errors, "error"));
     }
     let n_tasks = outcome.plan.as_ref().map_or(0, |plan| plan.tasks.len());
-    let tasks = if n_tasks == 1 { "1 task".to_owned() } else { format!("{n_tasks} tasks") };
-    writeln!(io::stdout().lock(), "{}: valid, {tasks}", source.name)
+    let tasks = counted(n_tasks, "task");
+    writeln!(io::stdout().lock(), "{}: valid, {tasks}{warnings}", source.name)
 }
 
 /// Looks outside the file for what it names.
@@ -175,6 +176,8 @@ fn look_into(source: &InputSource, site: &Site, outcome: &Outcome) -> Option<Dia
             let warning = read.warnings.join("; ");
             Some(Diagnostic::warning(Some(site.span), warning, Some(hint.to_owned())))
         }
+        // The value stands in the file, and what is wrong with it has been said there.
+        Err(_) if matches!(source, InputSource::List(_)) => None,
         Err(error) => Some(Diagnostic {
             severity: Severity::Error,
             message: error.to_string(),

@@ -240,6 +240,7 @@ fn deadlock_json(deadlock: &Deadlock, info: &RunInfo, now: Mono) -> Value {
         "closed_by": deadlock.closed_by,
         "behind": deadlock.behind,
         "until": deadlock.until.map(|until| moment(until, info)),
+        "xray": !deadlock.seen.is_empty(),
     })
 }
 

@@ -536,11 +536,11 @@ impl RunsDir {
     }
 
     /// Takes the lock of pruning, which the kernel gives back when this process dies.
-    fn turn_to_prune(&self) -> io::Result<Option<fs::File>> {
+    fn turn_to_prune(&self) -> io::Result<Option<Turn>> {
         private_dir(&self.root)?;
         let file = fs::File::create(self.root.join(".prune"))?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Turn(file))),
             Err(fs::TryLockError::WouldBlock) => Ok(None),
             Err(fs::TryLockError::Error(e)) => Err(e),
         }
@@ -573,6 +573,18 @@ impl RunsDir {
                 let _ = fs::remove_dir_all(&dir);
             }
         }
+    }
+}
+
+/// The lock of pruning, while it is held.
+struct Turn(fs::File);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Not left to closing the file: a lock of flock(2) lives until the last copy of the
+        // descriptor is closed, and a child that another thread is just starting has one until
+        // its exec.
+        let _ = self.0.unlock();
     }
 }
 

@@ -41,6 +41,7 @@ pub mod locks;
 mod needs;
 mod retry;
 mod schedule;
+mod seen;
 mod shared;
 pub mod state;
 mod stop;
@@ -54,6 +55,7 @@ pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, St
 
 use crate::model::exec::Finding;
 use crate::model::locks::{ClientNo, Failure, Given, LockChange, Refusal};
+use crate::model::waits::stuck::Sighting;
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
     TaskIdx,
@@ -90,6 +92,8 @@ pub enum Input {
     /// Something happened to the primitives that jobs share: a request, the end of a connection,
     /// the end of a process that asked for something. The last two variants are the engine's own.
     Locks(LockChange),
+    /// X-ray saw from outside that something is stuck, or is no longer.
+    Seen(Sighting),
     /// A deadline may have passed.
     Tick,
 }
@@ -177,6 +181,7 @@ impl Engine {
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
             Input::Locks(change) => self.take_lock_change(change),
+            Input::Seen(sighting) => self.take_sighting(sighting),
             Input::Tick => {}
         }
         self.pass_deadlines();

@@ -143,8 +143,8 @@ impl Engine {
 
     /// Looks for circles that waits have closed, and for those that are no more.
     pub(super) fn check_deadlocks(&mut self) {
-        let over =
-            |deadlock: &&Deadlock| !self.state.locks().all_wait(deadlock.waits.iter().copied());
+        self.drop_stuck();
+        let over = |deadlock: &&Deadlock| self.is_over(deadlock);
         let gone: Vec<u64> = self.state.deadlocks().iter().filter(over).map(|d| d.id).collect();
         let any_gone = !gone.is_empty();
         for id in gone {
@@ -182,7 +182,6 @@ impl Engine {
                 party: link.party,
             })
             .collect();
-        let jobs: Vec<JobNo> = members.iter().filter_map(|member| member.job).collect();
         let deadlock = Deadlock {
             id: self.state.deadlocks_so_far() + 1,
             at: self.now.mono,
@@ -191,8 +190,16 @@ impl Engine {
             behind: circle.behind,
             until: circle.until,
             waits: circle.waits.into_iter().collect(),
-            text: text.clone(),
+            seen: Vec::new(),
+            text,
         };
+        self.tell_deadlock(deadlock);
+    }
+
+    /// Tells of a circle and does what the task file says about such.
+    pub(super) fn tell_deadlock(&mut self, deadlock: Deadlock) {
+        let jobs: Vec<JobNo> = deadlock.members.iter().filter_map(|member| member.job).collect();
+        let text = deadlock.text.clone();
         self.emit(Event::DeadlockFound { deadlock: Box::new(deadlock), at: self.now });
         match self.state.schedule().shared.on_deadlock {
             OnDeadlock::Report => {}

@@ -160,7 +160,9 @@ impl State {
             | Event::LocksFree { .. }
             | Event::Shared { .. }
             | Event::DeadlockFound { .. }
-            | Event::DeadlockGone { .. } => self.apply_shared(event),
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. } => self.apply_shared(event),
             Event::RunStopping { how, by, why } => {
                 if *by != Requester::Rule {
                     self.run.stopped_by = Some(by.clone());

@@ -2,6 +2,7 @@
 
 mod endings;
 mod sabotage;
+mod seen;
 mod shared;
 mod sim;
 mod simulations;

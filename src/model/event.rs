@@ -7,6 +7,7 @@ use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
 use super::locks::{Deadlock, LockChange, LockNotice};
 use super::outcome::{Exit, Outcome, RunOutcome, StopReason};
 use super::time::{Mono, Now};
+use super::waits::stuck::Stuck;
 use serde::{Deserialize, Serialize};
 
 /// Returns what a person is told about a task whose inputs could not be read.
@@ -188,6 +189,16 @@ pub enum Event {
         id: u64,
         at: Now,
     },
+    /// Something was seen to be stuck that is no proven circle.
+    StuckFound {
+        stuck: Box<Stuck>,
+        at: Now,
+    },
+    /// It goes on, or has ended.
+    StuckGone {
+        id: u64,
+        at: Now,
+    },
     RunStopping {
         how: StopHow,
         by: Requester,
@@ -237,6 +248,8 @@ impl Event {
             },
             Event::DeadlockFound { .. } => "deadlock_found",
             Event::DeadlockGone { .. } => "deadlock_gone",
+            Event::StuckFound { .. } => "stuck_found",
+            Event::StuckGone { .. } => "stuck_gone",
             Event::RunStopping { .. } => "run_stopping",
             Event::RunEnded { .. } => "run_ended",
         }
@@ -263,6 +276,8 @@ impl Event {
             | Event::LockNoticed { at, .. }
             | Event::DeadlockFound { at, .. }
             | Event::DeadlockGone { at, .. }
+            | Event::StuckFound { at, .. }
+            | Event::StuckGone { at, .. }
             | Event::RunEnded { at, .. } => Some(*at),
             _ => None,
         }

@@ -30,6 +30,7 @@ pub mod style;
 pub mod time;
 pub mod timeline;
 pub mod units;
+pub mod waits;
 pub mod words;
 
 pub use act::{Act, StopProof};

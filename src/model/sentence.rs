@@ -96,6 +96,8 @@ pub fn of_event(names: &dyn Names, event: &Event, at: Mono, took: Option<Duratio
         Event::LockNoticed { notice, .. } => of_notice(names, notice, at),
         Event::DeadlockFound { deadlock, .. } => format!("deadlock: {}", deadlock.text),
         Event::DeadlockGone { id, .. } => format!("deadlock {id} is over"),
+        Event::StuckFound { stuck, .. } => format!("{}: {}", stuck.kind.word(), stuck.text),
+        Event::StuckGone { id, .. } => format!("what was stuck ({id}) is no longer"),
     };
     harmless_line(text.as_bytes(), SENTENCE_CHARS)
 }

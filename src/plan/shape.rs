@@ -110,7 +110,10 @@ impl Checker<'_> {
         };
         let elsewhere = || {
             let at = super::keys::SHAPES.iter().find(|s| s.key(name).is_some())?;
-            Some(format!("`{name}` stands in {}.", at.place))
+            if std::ptr::eq(*at, &raw const super::keys::TOP) {
+                return Some(format!("`{name}` stands at the top of the file, beside `tasks`."));
+            }
+            Some(format!("`{name}` is a key of {}.", at.place))
         };
         let all = || {
             let names: Vec<_> = shape.keys().map(|k| format!("`{}`", k.name)).collect();

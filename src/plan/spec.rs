@@ -37,6 +37,8 @@ pub struct Plan {
     pub pools: Vec<PoolSpec>,
     pub fail_fast: Option<FailFast>,
     pub shared: SharedRules,
+    /// Whether the processes of jobs are looked at for whom they wait.
+    pub xray: bool,
     /// In file order.
     pub tasks: Vec<TaskSpec>,
     /// `vars`, with `--set` applied, in file order.

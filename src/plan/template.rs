@@ -482,7 +482,8 @@ fn split_name(name: &[u8]) -> (&[u8], &[u8]) {
 /// the known ones, found by the name of the program, with `-c` last.
 ///
 /// zsh is not one: in its own mode it reads words in other ways (`=ls`, glob qualifiers, aliases
-/// that are in force everywhere), so values reach it through the environment.
+/// that are in force everywhere). Nor is yash, which makes an empty word of bytes that are no
+/// text in its locale. Values reach both through the environment.
 pub fn is_posix_shell(shell: &[String]) -> bool {
     let words: Vec<&str> = shell.iter().map(String::as_str).collect();
     let words = match words.as_slice() {
@@ -496,7 +497,7 @@ pub fn is_posix_shell(shell: &[String]) -> bool {
     };
     let known = [
         "sh", "dash", "ash", "bash", "rbash", "ksh", "ksh93", "mksh", "lksh", "oksh", "pdksh",
-        "yash", "posh",
+        "posh",
     ];
     known.contains(&base_name(program)) && options.last().is_some_and(|last| takes_text(last))
 }

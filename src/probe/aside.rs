@@ -196,11 +196,24 @@ fn own_bytes(folder: &Path, buffer: &mut Vec<u8>) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::model::JobNo;
+    use std::io::{BufRead, BufReader, Write};
+    use std::process::{Command, Stdio};
 
     #[test]
     fn descriptors_of_a_process_are_counted() {
-        let pid = std::process::id().cast_signed();
-        let stat = fs::read("/proc/self/stat").unwrap();
+        // Of a process of its own: this one opens and closes files in other tests.
+        let script =
+            "echo ready; read x; exec 5</dev/null 6</dev/null 7</dev/null; echo more; read x";
+        let mut child = Command::new("sh")
+            .args(["-c", script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        assert_eq!(lines.next().unwrap().unwrap(), "ready");
+        let pid = child.id().cast_signed();
+        let stat = fs::read(format!("/proc/{pid}/stat")).unwrap();
         let start_ticks = procfs::pid_stat(&stat).unwrap().start_ticks;
         let (a, b) = (AttemptId { job: JobNo(1), n: 1 }, AttemptId { job: JobNo(2), n: 1 });
         let processes = [
@@ -213,13 +226,15 @@ mod tests {
         assert!(first[&a].fds.is_some_and(|n| n >= 3), "{first:?}");
         assert_eq!(first[&a].voluntary_switches_per_s, None, "one reading is no rate");
         assert!(!first.contains_key(&b));
-        let many: Vec<File> = (0..50).map(|_| File::open("/dev/null").unwrap()).collect();
+        child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
+        assert_eq!(lines.next().unwrap().unwrap(), "more");
         let second = reader.attempts(&processes, Mono(2_000_000));
-        assert!(second[&a].fds >= first[&a].fds.map(|n| n + 20), "{first:?} {second:?}");
+        assert_eq!(second[&a].fds, first[&a].fds.map(|n| n + 3), "{first:?} {second:?}");
         assert!(second[&a].voluntary_switches_per_s.is_some_and(|n| n >= 0.0));
-        drop(many);
         reader.attempts(&[], Mono(3_000_000));
         assert!(reader.known.is_empty(), "files of what is no longer asked for are closed");
+        drop(child.stdin.take());
+        child.wait().unwrap();
     }
 
     #[test]

@@ -20,6 +20,7 @@ mod spread;
 mod sum;
 mod threads;
 mod trees;
+pub mod waits;
 
 pub use cores::core_infos;
 pub use cpus::{Cpus, usable_cpus};

@@ -199,7 +199,8 @@ fn a_grandchild_in_a_session_of_its_own_belongs_to_the_tree() {
 
 #[test]
 fn who_is_started_later_joins() {
-    let mut shell = Shell::ready("echo ready; read x; (while :; do :; done) & read x");
+    let mut shell =
+        Shell::ready("echo ready; read x; (echo started; while :; do :; done) & read x");
     let list = WatchList::default();
     list.watch(shell.watched(1));
     let (tx, rx) = mpsc::channel();
@@ -207,6 +208,11 @@ fn who_is_started_later_joins() {
     let next = || rx.recv_timeout(PATIENCE).unwrap().trees.first().map(|t| t.processes);
     assert_eq!((next(), next()), (Some(1), Some(1)));
     std::io::Write::write_all(shell.0.stdin.as_mut().unwrap(), b"go\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(shell.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    // What was seen before it was there does not count.
+    while rx.try_recv().is_ok() {}
     let soon = (0..20).position(|_| next() == Some(2));
     // Not only at the turn at which everything is read again.
     assert!(soon.is_some_and(|n| n < 5), "{soon:?}");

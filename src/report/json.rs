@@ -6,8 +6,9 @@ use super::streams::Streams;
 use super::{FAILED_ITSELF, Finish};
 use crate::clock;
 use crate::control::proto::ToClient;
-use crate::model::locks::{Deadlock, LockNotice, Party};
+use crate::model::locks::{Deadlock, LockNotice, Member, Party};
 use crate::model::report::seconds;
+use crate::model::waits::stuck::Stuck;
 use crate::model::{
     AttemptId, Event, Exit, JobNo, Mono, Now, Outcome, PauseTarget, Requester, RunInfo, StopHow,
     Text, Usage, Wall, signal_name,
@@ -247,6 +248,8 @@ impl<'a> Lines<'a> {
                 ("deadlock_found", Some(*at), self.deadlock(deadlock))
             }
             Event::DeadlockGone { id, at } => ("deadlock_gone", Some(*at), json!({"deadlock": id})),
+            Event::StuckFound { stuck, at } => ("stuck_found", Some(*at), self.stuck(stuck)),
+            Event::StuckGone { id, at } => ("stuck_gone", Some(*at), json!({"stuck": id})),
             Event::RunStopping { how, by, why } => {
                 ("run_stopping", None, json!({"how": how_word(*how), "by": who(by), "why": why}))
             }
@@ -261,7 +264,23 @@ impl<'a> Lines<'a> {
     }
 
     fn deadlock(&self, deadlock: &Deadlock) -> Value {
-        let members = deadlock.members.iter().map(|member| {
+        json!({
+            "deadlock": deadlock.id, "text": deadlock.text,
+            "members": self.members(&deadlock.members),
+            "closed_by": deadlock.closed_by, "behind": deadlock.behind,
+            "xray": !deadlock.seen.is_empty(),
+        })
+    }
+
+    fn stuck(&self, stuck: &Stuck) -> Value {
+        json!({
+            "stuck": stuck.id, "kind": stuck.kind, "text": stuck.text,
+            "members": self.members(&stuck.members), "behind": stuck.behind,
+        })
+    }
+
+    fn members(&self, members: &[Member]) -> Vec<Value> {
+        let members = members.iter().map(|member| {
             let about = match member.job {
                 Some(job) => self.of_job(job, json!({})),
                 None => json!({"job": null, "task": null, "index": null, "label": null}),
@@ -269,11 +288,7 @@ impl<'a> Lines<'a> {
             let pid = member.party.proc.map(|proc| proc.pid);
             with(about, json!({"pid": pid, "holds": member.holds, "wants": member.wants}))
         });
-        let members: Vec<Value> = members.collect();
-        json!({
-            "deadlock": deadlock.id, "text": deadlock.text, "members": members,
-            "closed_by": deadlock.closed_by, "behind": deadlock.behind,
-        })
+        members.collect()
     }
 
     fn run_started(&self) -> Value {

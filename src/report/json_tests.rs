@@ -2,6 +2,8 @@ use super::*;
 use crate::model::each::EachMap;
 use crate::model::exec::LimitMeans;
 use crate::model::locks::Member;
+use crate::model::waits::report::Verdict;
+use crate::model::waits::stuck::Stuck;
 use crate::model::{PoolIdx, ProcRef, RunOutcome, Slot, StopReason, TaskIdx};
 use crate::report::script::{Captured, Script, at, inputs_of};
 use std::collections::BTreeMap;
@@ -112,6 +114,8 @@ fn about_locks() -> Vec<Event> {
         }),
         Event::DeadlockFound { deadlock: Box::new(deadlock()), at: at(2) },
         Event::DeadlockGone { id: 1, at: at(3) },
+        Event::StuckFound { stuck: Box::new(stuck()), at: at(2) },
+        Event::StuckGone { id: 2, at: at(3) },
     ]
 }
 
@@ -144,7 +148,28 @@ fn deadlock() -> Deadlock {
         behind: 0,
         until: None,
         waits: Vec::new(),
+        seen: Vec::new(),
         text: "a:2 holds db and wants index, held by a:3, which wants db".into(),
+    }
+}
+
+fn stuck() -> Stuck {
+    let member = Member {
+        party: party(3),
+        job: Some(JobNo(3)),
+        task: Some(TaskIdx(0)),
+        holds: Vec::new(),
+        wants: vec!["multiprocessing.Lock".into()],
+        since: Mono(1_500_000),
+    };
+    Stuck {
+        id: 2,
+        kind: Verdict::Abandoned,
+        at: at(2).mono,
+        members: vec![member],
+        behind: 1,
+        threads: Vec::new(),
+        text: "a:3 (pid 803) waits for multiprocessing.Lock, which nobody holds any more".into(),
     }
 }
 

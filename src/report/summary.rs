@@ -147,7 +147,7 @@ pub fn line(
 fn totals(run: &str, counts: &Counts, wall: Duration, unreadable: usize) -> String {
     let mut text = words::counts(counts);
     if counts.retries > 0 {
-        let _ = write!(text, "; {} more attempts by retries", counts.retries);
+        let _ = write!(text, "; {} by retries", words::count(counts.retries, "more attempt"));
     }
     if unreadable > 0 {
         let n = u32::try_from(unreadable).unwrap_or(u32::MAX);

@@ -489,6 +489,26 @@ fn check_says_what_to_do_about_each_source() {
 }
 
 #[test]
+fn check_counts_what_it_found_and_says_each_thing_once() {
+    let home = tempfile::tempdir().unwrap();
+    let check = |yaml: &str| {
+        fs::write(home.path().join("t.yaml"), yaml).unwrap();
+        let output = ganger(home.path()).args(["check", "t.yaml"]).output().unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let said = check("tasks: [{name: a, run: nosuchprogram}]");
+    assert!(said.starts_with("t.yaml: valid, 1 task, 1 warning\n"), "{said}");
+    let said = check(
+        "tasks: [{name: a, run: nosuchprogram, shell: [sh]}, {name: a, needs: [x], run: echo}]",
+    );
+    assert!(said.ends_with("\n3 errors, 1 warning\n"), "{said}");
+    assert!(said.contains("hint: `shell` stands at the top of the file, beside `tasks`.\n"));
+    assert!(said.contains("hint: There is `a`.\n"), "{said}");
+    let said = check("tasks: [{name: a, foreach: {x: [\"a\\0b\"]}, run: 'echo {x}'}]");
+    assert_eq!((said.matches("NUL").count(), said.matches("1 error\n").count()), (1, 1), "{said}");
+}
+
+#[test]
 fn a_task_file_that_is_too_large_is_told_with_its_real_size() {
     let dir = tempfile::tempdir().unwrap();
     let file = fs::File::create(dir.path().join("t.yaml")).unwrap();

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use ganger::plan::template::{Place, Template};
+use ganger::plan::template::{Place, Template, is_posix_shell};
 use proptest::prelude::*;
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -241,7 +241,10 @@ fn expected(pattern: &str, value: &[u8]) -> Vec<u8> {
 }
 
 fn run(shell: &str, script: &[u8], dir: &std::path::Path) -> Vec<u8> {
-    let output = Command::new(shell)
+    // `busybox sh` is two words.
+    let mut words = shell.split(' ');
+    let output = Command::new(words.next().unwrap())
+        .args(words)
         .arg("-c")
         .arg(OsStr::from_bytes(script))
         .current_dir(dir)
@@ -292,6 +295,28 @@ fn a_value_arrives_as_one_word_wherever_it_stands() {
     let dir = tempfile::tempdir().unwrap();
     for value in nasty_values() {
         check_all(&value, dir.path());
+    }
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "a value was run as code");
+}
+
+#[test]
+fn the_other_shells_that_are_known_read_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    for shell in ["dash", "busybox sh", "ksh", "mksh"] {
+        let words: Vec<String> = shell.split(' ').chain(["-c"]).map(str::to_owned).collect();
+        assert!(is_posix_shell(&words), "{shell}");
+        if Command::new(&words[0]).args(&words[1..]).arg(":").stdin(Stdio::null()).status().is_err()
+        {
+            // The tests before this one hold for `sh` and bash in any case.
+            println!("{shell} is not installed");
+            continue;
+        }
+        // Every byte, bytes that are no text, and some of the texts: four shells take their time.
+        let all = nasty_values();
+        let (texts, bytes) = all.split_at(all.len() - 6);
+        for value in texts.iter().step_by(5).chain(bytes) {
+            check(shell, EVERYWHERE, value, dir.path());
+        }
     }
     assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 0, "a value was run as code");
 }

@@ -3,6 +3,7 @@
 use super::State;
 use crate::engine::locks::{LockTable, Told, WaitNo};
 use crate::model::locks::{Deadlock, LockChange};
+use crate::model::waits::stuck::Stuck;
 use crate::model::{AttemptId, Event, JobNo, Mono, TaskIdx};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ pub(super) struct Shared {
     /// All there were.
     pub past: Vec<Deadlock>,
     pub found: u64,
+    /// What is seen to be stuck at this moment, and no proven circle.
+    pub stuck: Vec<Stuck>,
     /// What is to be told of the last fact. No part of the state.
     told: Vec<Told>,
     /// Waits that have begun since somebody looked. No part of the state.
@@ -30,13 +33,14 @@ impl PartialEq for Shared {
             && self.deadlocks == other.deadlocks
             && self.past == other.past
             && self.found == other.found
+            && self.stuck == other.stuck
     }
 }
 
 impl Shared {
     pub fn new(locks: LockTable) -> Shared {
         let (deadlocks, past, told, begun) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Shared { locks, deadlocks, past, found: 0, told, begun }
+        Shared { locks, deadlocks, past, found: 0, stuck: Vec::new(), told, begun }
     }
 }
 
@@ -54,6 +58,11 @@ impl State {
     /// All circles of waits that there were, oldest first; of very many the first.
     pub fn past_deadlocks(&self) -> &[Deadlock] {
         &self.shared.past
+    }
+
+    /// What is seen to be stuck at this moment besides circles, oldest first.
+    pub fn stuck(&self) -> &[Stuck] {
+        &self.shared.stuck
     }
 
     pub(in crate::engine) fn deadlocks_so_far(&self) -> u64 {
@@ -96,6 +105,11 @@ impl State {
             Event::DeadlockGone { id, .. } => {
                 self.shared.deadlocks.retain(|deadlock| deadlock.id != *id);
             }
+            Event::StuckFound { stuck, .. } => {
+                self.shared.found += 1;
+                self.shared.stuck.push((**stuck).clone());
+            }
+            Event::StuckGone { id, .. } => self.shared.stuck.retain(|stuck| stuck.id != *id),
             _ => {}
         }
     }

@@ -8,7 +8,10 @@ use super::world::{Dice, World};
 use crate::engine::{Effect, Engine, Input, JobState, Step, inverse};
 use crate::model::each::EachMap;
 use crate::model::exec::Finding;
-use crate::model::locks::{LockChange, LockKind, Name, Op, Party};
+use crate::model::locks::{LockChange, LockKind, Member, Name, Op, Party};
+use crate::model::waits::ThreadRef;
+use crate::model::waits::report::Verdict;
+use crate::model::waits::stuck::{Sighting, Stuck};
 use crate::model::{
     Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, PauseTarget, PoolIdx,
     ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
@@ -417,6 +420,9 @@ impl Sim {
 
     /// A process of a job wants something of a shared primitive, or its connection ends.
     fn lock_whim(&mut self) -> Input {
+        if self.dice.chance(10) {
+            return self.sighting();
+        }
         let attempt = self.any_attempt();
         let proc = self.engine.state().attempt(attempt.job).and_then(|a| a.proc());
         let Some(proc) = proc else { return Input::Tick };
@@ -428,6 +434,32 @@ impl Sim {
         let party = Party { proc: Some(proc), attempt: Some(attempt), ..Party::default() };
         let op = self.any_lock_op();
         Input::Locks(LockChange::Asked { client, id: self.serial, party, op })
+    }
+
+    /// X-ray says something, true or not.
+    fn sighting(&mut self) -> Input {
+        if self.dice.chance(30) {
+            return Input::Seen(Sighting::Gone { id: u64::from(self.dice.below(6)) });
+        }
+        let (now, attempts) = (self.now, [self.any_attempt(), self.any_attempt()]);
+        let member = |attempt: AttemptId| {
+            let proc = Some(ProcRef { pid: attempt.job.0 as i32, start_ticks: 1 });
+            Member {
+                party: Party { proc, attempt: Some(attempt), ..Party::default() },
+                job: Some(attempt.job),
+                task: None,
+                holds: Vec::new(),
+                wants: Vec::new(),
+                since: now,
+            }
+        };
+        let members = attempts.map(member).to_vec();
+        let threads = members.iter().filter_map(|m| m.party.proc);
+        let threads = threads.map(|proc| ThreadRef { proc, tid: proc.pid }).collect();
+        let kind = self.dice.pick(&[Verdict::Deadlock, Verdict::Abandoned, Verdict::Stalled]);
+        let (at, text) = (self.now, "stuck".to_owned());
+        let stuck = Stuck { id: 0, kind, at, members, behind: 0, threads, text };
+        Input::Seen(Sighting::Found(Box::new(stuck)))
     }
 
     fn any_lock_op(&mut self) -> Op {

@@ -7,7 +7,10 @@ use super::watch::Watch;
 use crate::engine::{Effect, Engine, Input, Step};
 use crate::model::each::{Axis, EachMap, ProductMap, SharedAxis};
 use crate::model::exec::Finding;
-use crate::model::locks::{Given, LockChange, LockKind, LockNotice, Name, Op, Party};
+use crate::model::locks::{Given, LockChange, LockKind, LockNotice, Member, Name, Op, Party};
+use crate::model::waits::ThreadRef;
+use crate::model::waits::report::Verdict;
+use crate::model::waits::stuck::{Sighting, Stuck};
 use crate::model::{
     Answer, Asked, AttemptId, Command, Event, ExecReport, Exit, JobNo, Mono, Now, Outcome,
     PauseTarget, PoolIdx, ProcRef, Rank, Requester, StopHow, StopReason, TaskIdx, Usage, Wall,
@@ -200,6 +203,7 @@ impl Story {
             ] => {
                 return Input::Locks(self.lock_change(words[0], self.job(job), names));
             }
+            ["saw", ref words @ ..] => return Input::Seen(self.sighting(words)),
             ["quiet" | "moves", attempt] => {
                 let (attempt, quiet) = (self.attempt(attempt), words[0] == "quiet");
                 return Input::Finding(Finding { attempt, quiet_since: at.mono, quiet });
@@ -265,6 +269,33 @@ impl Story {
         let attempt = self.engine.state.attempt(job).map(|a| a.id);
         let party = Party { proc: Some(proc), attempt, ..Party::default() };
         LockChange::Asked { client: u64::from(job.0), id: self.now.mono.0, party, op }
+    }
+
+    /// Reads `saw deadlock a:1#1 b#1`, `saw gone 1`: from outside, the leaders of these.
+    fn sighting(&self, words: &[&str]) -> Sighting {
+        let kind = match words[0] {
+            "gone" => return Sighting::Gone { id: words[1].parse().unwrap() },
+            "deadlock" => Verdict::Deadlock,
+            "abandoned" => Verdict::Abandoned,
+            _ => Verdict::Stalled,
+        };
+        let member = |name: &&str| {
+            let attempt = self.attempt(name);
+            let proc = Some(ProcRef { pid: attempt.job.0 as i32 + 100, start_ticks: 1 });
+            Member {
+                party: Party { proc, attempt: Some(attempt), ..Party::default() },
+                job: Some(attempt.job),
+                task: self.engine.state.task_of(attempt.job).map(|(task, _)| task),
+                holds: Vec::new(),
+                wants: Vec::new(),
+                since: self.now.mono,
+            }
+        };
+        let members: Vec<Member> = words[1..].iter().map(member).collect();
+        let proc = members.iter().filter_map(|m| m.party.proc);
+        let threads = proc.map(|proc| ThreadRef { proc, tid: proc.pid }).collect();
+        let (at, text) = (self.now.mono, words[1..].join(" and "));
+        Sighting::Found(Box::new(Stuck { id: 0, kind, at, members, behind: 0, threads, text }))
     }
 
     /// Reads `kill a:1 + kill a:2 + retry b`.
@@ -432,6 +463,8 @@ impl Story {
             },
             Event::DeadlockFound { deadlock, .. } => format!("deadlock {}", deadlock.text),
             Event::DeadlockGone { id, .. } => format!("deadlock-gone {id}"),
+            Event::StuckFound { stuck, .. } => format!("{} {}", stuck.kind.word(), stuck.text),
+            Event::StuckGone { id, .. } => format!("stuck-gone {id}"),
             Event::RunStopping { how, .. } => format!("run-stopping {how:?}").to_lowercase(),
             Event::RunEnded { outcome, exit_code, .. } => {
                 format!("run {outcome:?} {exit_code}").to_lowercase()

@@ -210,7 +210,9 @@ impl Watch {
             | Event::LocksFree { .. }
             | Event::LockNoticed { .. }
             | Event::DeadlockFound { .. }
-            | Event::DeadlockGone { .. } => {}
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. } => {}
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use super::{Name, Party};
 use crate::model::ids::{JobNo, TaskIdx};
 use crate::model::query::Durations;
 use crate::model::time::Mono;
+use crate::model::waits::ThreadRef;
 use serde::{Deserialize, Serialize};
 
 /// The primitives of a run at one moment, for a snapshot.
@@ -177,6 +178,10 @@ pub struct Deadlock {
     /// The engine's numbers of the waits that it is made of.
     #[serde(default)]
     pub waits: Vec<u64>,
+    /// Threads that were seen from outside to be stuck; empty for a circle of primitives that
+    /// ganger knows itself.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub seen: Vec<ThreadRef>,
     /// In one sentence.
     pub text: String,
 }

@@ -68,7 +68,7 @@ const fn required(
     Key { name, takes, required: true, default: "", doc, example }
 }
 
-static TOP_KEYS: [Key; 20] = [
+static TOP_KEYS: [Key; 21] = [
     key(
         "name",
         Type::Form(&LINE),
@@ -210,6 +210,13 @@ static TOP_KEYS: [Key; 20] = [
         "never",
         "A lock that is held for longer is told about.",
         "hold_warn: 30s",
+    ),
+    key(
+        "xray",
+        Type::Bool,
+        "true",
+        "Looks at the processes of jobs from outside, without disturbing them, for what they wait and who could end it.",
+        "xray: false",
     ),
     required(
         "tasks",

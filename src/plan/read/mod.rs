@@ -175,6 +175,7 @@ impl<'a> Reader<'a> {
             pools: std::mem::take(&mut self.pools),
             fail_fast: text("fail_fast").and_then(|t| fail_fast(t).ok()),
             shared,
+            xray: root.get("xray").is_none_or(|node| sources::truth(node)),
             tasks,
             vars: self.vars.clone(),
         };
@@ -339,9 +340,12 @@ impl<'a> Reader<'a> {
         }
         let list =
             |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
+        // Names that stand twice are a problem of their own.
+        let mut seen = HashSet::new();
+        let known: Vec<&str> = known.iter().copied().filter(|name| seen.insert(*name)).collect();
         match known.len() {
             0 => Some("There are none.".to_owned()),
-            1..=12 => Some(format!("There is {}.", list(known))),
+            1..=12 => Some(format!("There is {}.", list(&known))),
             n => Some(format!("There are {n}, such as {}.", list(known.get(..8)?))),
         }
     }

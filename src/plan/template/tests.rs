@@ -251,6 +251,7 @@ fn posix_shells_are_known_by_name_and_take_a_text() {
         "python3 -c",
         "fish -c",
         "zsh -c",
+        "yash -c",
         "sh",
         "sh -e",
         "bash --norc",

@@ -10,7 +10,7 @@ use crate::tui::theme::Role;
 const BY: [&str; 6] = ["people", "screen", "cli", "signal", "rule", "ganger"];
 
 /// The kinds of events, as in `docs/json.md`, and requests.
-const KINDS: [&str; 32] = [
+const KINDS: [&str; 34] = [
     "asked",
     "attempt_ended",
     "attempt_launched",
@@ -41,6 +41,8 @@ const KINDS: [&str; 32] = [
     "run_stopping",
     "scaled",
     "signalled",
+    "stuck_found",
+    "stuck_gone",
     "task_ended",
     "unskipped",
 ];
@@ -102,7 +104,7 @@ pub fn kind_mark(glyphs: &Glyphs, event: &EventRow) -> (&'static str, Role) {
         "attempt_quiet" => ("?", Role::Quiet),
         "paused" => (glyphs.paused, Role::Paused),
         "job_retrying" | "backoff_over" | "unskipped" => (glyphs.retried, Role::Warn),
-        "inputs_failed" | "deadlock_found" => (glyphs.warning, Role::Bad),
+        "inputs_failed" | "deadlock_found" | "stuck_found" => (glyphs.warning, Role::Bad),
         "owner_died" | "lock_order_inverted" | "lock_held_long" => (glyphs.warning, Role::Warn),
         "asked" | "scaled" | "prioritized" | "signalled" => (glyphs.marker, Role::Key),
         _ => (glyphs.dot, Role::Dim),
