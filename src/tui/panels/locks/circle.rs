@@ -94,8 +94,15 @@ fn draw_way_back(model: &Model, row: &mut Canvas<'_>, deadlock: &Deadlock) {
         let left = until.since(model.now.mono).as_millis() as u64;
         format!(" {} its first wait ends in {} ", row.glyphs().dot, format::age(left))
     });
+    let dot = row.glyphs().dot;
+    let closer = deadlock.members.get(deadlock.closed_by as usize);
+    let closed = closer.map_or(String::new(), |member| {
+        let wants = member.wants.join(" and ");
+        let who = words::short_party(model, &member.party);
+        format!(" {dot} closed when {who} asked for {wants}")
+    });
     let text = format!(
-        " {back} {} waits for {} again{} ",
+        " {} waits for {}{closed}{} ",
         words::short_party(model, &last.party),
         words::short_party(model, &first.party),
         until.trim_end()

@@ -1,6 +1,6 @@
 //! The selected primitive: what it cost, how it was, who holds it and who waits for it.
 
-use super::{Place, WITH_DETAILS, Who, selected, table_rows, words};
+use super::{Place, Who, has_details, selected, table_rows, words};
 use crate::model::locks::{HolderView, LockState, LockView, Party, WaiterView};
 use crate::model::query::Durations;
 use crate::tui::canvas::{Canvas, Span, spans_width};
@@ -62,7 +62,7 @@ pub fn choose(model: &mut Model) {
 }
 
 /// What was chosen stays chosen: first as it was, then wherever it went.
-pub fn settle(model: &mut Model, height: u16) {
+pub fn settle(model: &mut Model, size: (u16, u16)) {
     let rows = parties(model);
     let place = model.locks.place;
     let exact = place.and_then(|place| rows.iter().position(|row| row.place() == place));
@@ -71,7 +71,7 @@ pub fn settle(model: &mut Model, height: u16) {
     if let Some(at) = exact.or(moved) {
         model.locks.parties.at = at;
     }
-    let shown = usize::from(list_rows(model, height));
+    let shown = usize::from(list_rows(model, size));
     model.locks.parties.settle(n, shown);
     if model.locks.inside {
         model.locks.inside = n > 0;
@@ -80,11 +80,11 @@ pub fn settle(model: &mut Model, height: u16) {
 }
 
 /// Rows for holders and waiters, of all inside the border.
-fn list_rows(model: &Model, height: u16) -> u16 {
-    if height < WITH_DETAILS {
+fn list_rows(model: &Model, size: (u16, u16)) -> u16 {
+    if !has_details(size) {
         return 0;
     }
-    let below = height.saturating_sub(1 + table_rows(model, height));
+    let below = size.1.saturating_sub(1 + table_rows(model, size));
     below.saturating_sub(head_rows(below))
 }
 

@@ -28,7 +28,9 @@ pub use frees::frees;
 pub struct LocksPanel;
 
 /// From this number of rows on there is room for holders and waiters below the table.
-const WITH_DETAILS: u16 = 10;
+const DETAILS_HEIGHT: u16 = 9;
+/// From this width on.
+const DETAILS_WIDTH: u16 = 56;
 /// After this time a number of permits that was asked for no longer counts.
 const WANTED_FOR: Duration = Duration::from_secs(3);
 
@@ -58,6 +60,8 @@ pub struct Locks {
     list: List,
     /// The selected one.
     name: Option<Name>,
+    /// A person chose it; until then it is the first.
+    picked: bool,
     /// In the order of the table.
     rows: Vec<Name>,
     /// Index in [`table::SORTS`].
@@ -89,21 +93,25 @@ impl Panel for LocksPanel {
     }
 
     fn priority(&self) -> u8 {
-        1
+        3
     }
 
     fn is_there(&self, model: &Model) -> bool {
         model.snapshot.shared.total > 0
     }
 
-    fn grows(&self) -> bool {
-        true
-    }
-
     fn want(&self, model: &Model, width: u16) -> u16 {
         let n = model.snapshot.shared.locks.len() as u16;
         // Beside other panels it is a glance; on a row of its own it says everything.
-        if width < 60 { n.clamp(3, 6) + 1 } else { n.clamp(3, 10) + 14 }
+        if width < DETAILS_WIDTH { n.clamp(3, 6) + 1 } else { n.clamp(3, 10) + 14 }
+    }
+
+    fn want_lines(&self, _model: &Model, _width: u16) -> Option<u16> {
+        Some(1)
+    }
+
+    fn draw_lines(&self, model: &Model, canvas: &mut Canvas<'_>) {
+        table::draw_line(model, canvas);
     }
 
     fn status(&self, model: &Model) -> Vec<Span> {
@@ -155,7 +163,7 @@ impl Panel for LocksPanel {
     }
 
     fn settle(&self, model: &mut Model, rows: usize) {
-        settle(model, rows as u16);
+        settle(model, (inside(model).0, rows as u16));
     }
 
     fn click_row(&self, model: &mut Model, row: usize) {
@@ -179,7 +187,7 @@ impl Panel for LocksPanel {
     }
 
     fn scroll_to(&self, model: &mut Model, share: f32) {
-        let rows = usize::from(table_rows(model, model.rows_of(super::LOCKS) as u16));
+        let rows = usize::from(table_rows(model, inside(model)));
         model.locks.list.scroll_to(share, model.locks.rows.len(), rows);
         choose(model);
     }
@@ -235,7 +243,7 @@ fn choose(model: &mut Model) {
     if name != model.locks.name {
         (model.locks.place, model.locks.parties) = (None, List::default());
     }
-    model.locks.name = name;
+    (model.locks.name, model.locks.picked) = (name, true);
     follow(model);
 }
 
@@ -308,15 +316,29 @@ fn go_inside(model: &mut Model) {
         let what = model.locks.name.as_ref().map_or("nothing", |name| name).to_owned();
         return acts::refuse(model, &format!("nobody holds {what}, nobody waits for it"));
     }
-    if (model.rows_of(super::LOCKS) as u16) < WITH_DETAILS {
-        turn_to_own_view(model);
-    }
-    model.locks.inside = true;
+    turn_to_room(model);
+    (model.locks.inside, model.locks.picked) = (true, true);
     details::choose(model);
 }
 
+/// Cells inside the border.
+fn inside(model: &Model) -> (u16, u16) {
+    let layout = model.layout();
+    let spot = layout.spots.iter().find(|spot| spot.panel == super::LOCKS);
+    let area = spot.map(|spot| spot.area).unwrap_or_default();
+    (area.width.saturating_sub(2), area.height.saturating_sub(2))
+}
+
+/// Whether holders and waiters have room below the table.
+fn has_details((width, height): (u16, u16)) -> bool {
+    height >= DETAILS_HEIGHT && width >= DETAILS_WIDTH
+}
+
 /// Where the panel is large enough for everything.
-fn turn_to_own_view(model: &mut Model) {
+fn turn_to_room(model: &mut Model) {
+    if has_details(inside(model)) {
+        return;
+    }
     if let Some(view) = model.views.iter().position(|view| view.name == "locks") {
         model.view = view;
     }
@@ -340,6 +362,7 @@ fn to_holder(model: &mut Model) {
     match from.map(|(place, party)| (place.waits, Who::of(party))) {
         Some((false, who)) => match awaited_by(model, who) {
             Some((next, owner)) => go_to(model, &next, Place { waits: true, owner }),
+            None if !model.snapshot.shared.deadlocks.is_empty() => look_at_circle(model),
             None => {
                 let text = format!("{} waits for nothing", words::of_who(model, who));
                 acts::refuse(model, &text);
@@ -347,6 +370,7 @@ fn to_holder(model: &mut Model) {
         },
         Some((true, _)) | None => match holder {
             Some(owner) => go_to(model, &name, Place { waits: false, owner }),
+            None if !model.snapshot.shared.deadlocks.is_empty() => look_at_circle(model),
             None => acts::refuse(model, &format!("nobody holds {name}")),
         },
     }
@@ -370,9 +394,8 @@ fn go_to(model: &mut Model, name: &Name, place: Place) {
     }
     model.locks.name = Some(name.clone());
     (model.locks.inside, model.locks.place) = (true, Some(place));
-    if (model.rows_of(super::LOCKS) as u16) < WITH_DETAILS {
-        turn_to_own_view(model);
-    }
+    model.locks.picked = true;
+    turn_to_room(model);
     follow(model);
 }
 
@@ -469,16 +492,19 @@ fn find(model: &mut Model, by: isize) -> bool {
 // ---- drawing
 
 /// Rows that the table has for primitives, of those inside the border.
-fn table_rows(model: &Model, height: u16) -> u16 {
+fn table_rows(model: &Model, (width, height): (u16, u16)) -> u16 {
     let n = (model.locks.rows.len() as u16).max(1);
-    if height < WITH_DETAILS {
+    if !has_details((width, height)) {
         return height.saturating_sub(1);
     }
     n.min((height * 2 / 5).max(3)).min(height.saturating_sub(1))
 }
 
-fn settle(model: &mut Model, height: u16) {
+fn settle(model: &mut Model, size: (u16, u16)) {
     table::order(model);
+    if !model.locks.picked {
+        (model.locks.name, model.locks.list.at) = (None, 0);
+    }
     let at = model.locks.name.as_ref();
     let at = at.and_then(|name| model.locks.rows.iter().position(|row| row == name));
     match at {
@@ -490,10 +516,10 @@ fn settle(model: &mut Model, height: u16) {
             model.locks.inside = false;
         }
     }
-    let rows = usize::from(table_rows(model, height));
+    let rows = usize::from(table_rows(model, size));
     model.locks.list.settle(model.locks.rows.len(), rows);
-    details::settle(model, height);
-    matrix::settle(model, height);
+    details::settle(model, size);
+    matrix::settle(model, size.1);
 }
 
 fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
@@ -512,10 +538,10 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
         return matrix::draw(model, canvas, focused);
     }
     let head = u16::from(height >= 4);
-    let rows = table_rows(model, height) + (1 - head);
+    let rows = table_rows(model, (width, height)) + (1 - head);
     table::draw(model, &mut canvas.part(0, 0, width, head + rows), head, focused);
     let y = head + rows;
-    if height >= WITH_DETAILS && y + 2 < height {
+    if has_details((width, height)) && y + 2 < height {
         details::draw(model, &mut canvas.part(0, y, width, height - y), focused);
     }
 }

@@ -53,7 +53,10 @@ const fn number(what: What, head: &'static str, cells: u16, rank: u8, sort: usiz
     Column { what, head, cells, left: false, rank, sort: Some(sort) }
 }
 
-const GRAPH: u16 = 12;
+const GRAPH: u16 = 14;
+/// What names of jobs and the graph get before columns of this rank and further ones.
+const ROOM_RANK: u8 = 9;
+const ROOM: u16 = 26;
 const COLUMNS: [Column; 13] = [
     words(What::Kind, "kind", 9, 5),
     words(What::State, "state", 9, 1),
@@ -87,7 +90,8 @@ fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
         if column.what == What::Flow && queues == 0 {
             continue;
         }
-        if left < column.cells + 1 {
+        let kept = if column.rank >= ROOM_RANK { ROOM } else { 0 };
+        if left < column.cells + 1 + kept {
             break;
         }
         left -= column.cells + 1;
@@ -97,7 +101,7 @@ fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
     left -= name - NAME;
     // Then who holds it with the job's name, then the graph.
     if let Some(holder) = fits.iter_mut().find(|column| column.what == What::Holder) {
-        let more = left.min(15);
+        let more = left.min(14);
         holder.cells += more;
         left -= more;
     }
@@ -150,7 +154,16 @@ pub fn foot(model: &Model, width: u16) -> Vec<Span> {
     let line = model.look.glyphs.corners[4];
     // The graph ends at the right edge of the inside; the foot ends two cells before it.
     let Some(gap) = width.checked_sub(spans_width(&axis)) else { return axis };
-    [vec![(line.repeat(usize::from(gap)), Role::Border)], axis].concat()
+    let words = "p95: 95 of 100 waits (w) and holds (h) are shorter";
+    let has = |what| columns.iter().any(|column| column.what == what);
+    match gap.checked_sub(words.len() as u16 + 2) {
+        Some(rest) if has(What::HoldP95) => {
+            let line = format!(" {} ", line.repeat(usize::from(rest)));
+            [vec![(words.to_owned(), Role::Dim), (line, Role::Border)], axis].concat()
+        }
+        _ if gap > 0 => [vec![(line.repeat(usize::from(gap)), Role::Border)], axis].concat(),
+        _ => axis,
+    }
 }
 
 /// Draws heads and rows.
@@ -174,6 +187,41 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, head: u16, focused: bool) {
     let n = model.locks.rows.len();
     let mut area = canvas.part(0, head, width, height - head);
     scroll_bar(&mut area, crate::tui::panels::LOCKS, offset, n);
+}
+
+/// Draws what matters most in one line: `locks  lost 11%  db ■w5 ○3  api 2/3 ○1`.
+pub fn draw_line(model: &Model, canvas: &mut Canvas<'_>) {
+    let width = canvas.width();
+    let glyphs = canvas.glyphs();
+    let x = canvas.put(1, 0, "locks", Role::Title) + 2;
+    let mut spans: Vec<Span> = Vec::new();
+    if let Some(share) = model.history.locks.share(None, moment(model)) {
+        let percent = format::percent(share * 100.0);
+        spans.push((format!("lost {:>4}  ", percent.trim()), Role::Dim));
+    }
+    for name in &model.locks.rows {
+        let Some(lock) = super::lock(model, name) else { continue };
+        if lock.holders.is_empty() && lock.n_waiters == 0 {
+            continue;
+        }
+        let mut next = vec![(format!("{name} "), Role::Text)];
+        match lock.holders.first().filter(|_| is_lock(lock)) {
+            Some(first) => {
+                let who = words::short_party(model, &first.party);
+                next.push((format!("{}{who}", glyphs.holder), Role::Holder));
+            }
+            None => next.push((words::state(lock), Role::Holder)),
+        }
+        if lock.n_waiters > 0 {
+            next.push((format!(" {}{}", glyphs.waiter, lock.n_waiters), Role::Waiter));
+        }
+        next.push(("   ".to_owned(), Role::Text));
+        if x + spans_width(&spans) + spans_width(&next) > width {
+            break;
+        }
+        spans.extend(next);
+    }
+    canvas.put_spans(x, 0, &spans);
 }
 
 fn draw_head(model: &Model, canvas: &mut Canvas<'_>, columns: &[Column], name_cells: u16) {
@@ -314,11 +362,7 @@ fn draw_holder(model: &Model, cell: &mut Canvas<'_>, lock: &LockView) {
     };
     let width = cell.width();
     let text = match &worker {
-        Some(worker) if usize::from(width) >= worker.width() + 8 => {
-            let room = width.saturating_sub((worker.width() + more.width() + 3) as u16);
-            let name: String = name.chars().take(usize::from(room)).collect();
-            format!("{worker} {name}")
-        }
+        Some(worker) if usize::from(width) >= worker.width() + 10 => format!("{worker} {name}"),
         Some(worker) => worker.clone(),
         None => name,
     };
