@@ -4,6 +4,7 @@ mod asked;
 mod fixtures;
 mod jobs;
 mod live;
+mod locks;
 mod looking_back;
 mod looks;
 mod output;

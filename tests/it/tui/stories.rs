@@ -17,7 +17,7 @@ fn screen() -> Model {
 }
 
 /// Presses keys: characters, or `<Name>` for others. Returns what was sent or done.
-fn press(model: &mut Model, keys: &str) -> Vec<String> {
+pub fn press(model: &mut Model, keys: &str) -> Vec<String> {
     let mut done = Vec::new();
     let mut rest = keys;
     while let Some(c) = rest.chars().next() {

@@ -181,13 +181,12 @@ fn costs(model: &Model, lock: &LockView) -> Vec<Span> {
         ..
     } = &lock.state
     {
-        let rate = |n: f32| format::rate(n).trim().to_owned();
         spans = vec![
             word("in ".to_owned()),
             number(*puts),
-            word(format!(", {}/s   out ", rate(*puts_per_s))),
+            word(format!(", {}/s   out ", words::per_s(*puts_per_s))),
             number(*gets),
-            word(format!(", {}/s   ", rate(*gets_per_s))),
+            word(format!(", {}/s   ", words::per_s(*gets_per_s))),
             (format!("{waiting_putters} wait to put"), waiter_role(*waiting_putters)),
             word(", ".to_owned()),
             (format!("{waiting_getters} to get"), waiter_role(*waiting_getters)),

@@ -554,8 +554,9 @@ fn status(model: &Model) -> Vec<Span> {
     if held > 0 {
         spans.push((format!(" {dot} {held} held"), Role::Title));
     }
-    let waiting: u32 = shared.locks.iter().map(|lock| lock.n_waiters).sum();
+    let waiting: u64 = shared.locks.iter().map(|lock| u64::from(lock.n_waiters)).sum();
     if waiting > 0 {
+        let waiting = format::grouped(waiting);
         spans.push((format!(" {dot} {waiting} waiting"), Role::Waiter));
     }
     let moment = crate::tui::graph::moment(model);

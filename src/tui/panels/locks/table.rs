@@ -80,7 +80,8 @@ const NAME: u16 = 8;
 fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
     let longest = model.snapshot.shared.locks.iter().map(|lock| lock.name.width()).max();
     let longest = (longest.unwrap_or(0) as u16).clamp(NAME, 28);
-    let mut left = width.saturating_sub(2 + NAME);
+    // The last cell is the scroll bar's.
+    let mut left = width.saturating_sub(3 + NAME);
     let mut ranked = COLUMNS.to_vec();
     ranked.sort_by_key(|column| column.rank);
     let mut fits: Vec<Column> = Vec::new();
@@ -272,8 +273,8 @@ fn draw_row(
             What::Holder => draw_state(&mut cell, lock),
             What::Flow => {
                 if let LockState::Queue { puts_per_s, gets_per_s, .. } = lock.state {
-                    cell.put_right(4, 0, format::rate(puts_per_s).trim(), Role::Dim);
-                    cell.put_right(11, 0, format::rate(gets_per_s).trim(), Role::Dim);
+                    cell.put_right(4, 0, &words::per_s(puts_per_s), Role::Dim);
+                    cell.put_right(11, 0, &words::per_s(gets_per_s), Role::Dim);
                 }
             }
             what => {

@@ -109,6 +109,15 @@ pub fn nobody_to_kill(model: &Model) -> String {
     }
 }
 
+/// A number per second in at most four cells.
+pub fn per_s(n: f32) -> String {
+    match n {
+        n if !n.is_finite() || n < 0.05 => "0".to_owned(),
+        n if n < 99.5 => format!("{n:.1}"),
+        n => format::short_count(n as u64),
+    }
+}
+
 /// `3 wait`, `1 waits`.
 pub fn wait_now(n: u32) -> String {
     format!("{n} {}", if n == 1 { "waits" } else { "wait" })
