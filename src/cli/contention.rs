@@ -79,7 +79,10 @@ fn since(since: Mono, now: Mono) -> String {
 }
 
 fn drawn(locks: &[LockView], now: Mono) -> String {
-    let heads = ["NAME", "KIND", "STATE", "TAKEN", "WAITED", "LOST", "HOLDERS", "WAITERS"];
+    let heads = [
+        "NAME", "KIND", "STATE", "TAKEN", "WAITED", "LOST", "WAIT P95", "HOLD P95", "HOLDERS",
+        "WAITERS",
+    ];
     let mut table = vec![heads.map(str::to_owned).to_vec()];
     for lock in locks {
         let holders: Vec<String> = lock
@@ -99,11 +102,19 @@ fn drawn(locks: &[LockView], now: Mono) -> String {
             lock.stats.acquisitions.to_string(),
             share(lock),
             words::duration(std::time::Duration::from_micros(lock.stats.lost_us)),
+            p95(lock.stats.wait),
+            p95(lock.stats.hold),
             named(&holders, holders.len()),
             named(&waiters, lock.n_waiters as usize),
         ]);
     }
-    print::table(&table, &[3, 4, 5])
+    print::table(&table, &[3, 4, 5, 6, 7])
+}
+
+fn p95(durations: Option<Durations>) -> String {
+    let known = durations.filter(|d| d.count > 0);
+    let words = |d: Durations| words::duration(std::time::Duration::from_micros(d.p95_us));
+    known.map_or("-".to_owned(), words)
 }
 
 fn share(lock: &LockView) -> String {

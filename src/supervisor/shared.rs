@@ -20,7 +20,13 @@ impl From<Ended> for Message {
 /// What an attempt waits for, in words.
 pub(super) fn wait_for(state: &State, attempt: AttemptId) -> Option<WaitFor> {
     let wait = state.locks().wait_of(attempt)?;
-    let names = wait.names.join("+");
+    // Of several the one that somebody has says most.
+    let names = match (wait.names, wait.blocked) {
+        ([_, rest @ ..], Some(blocked)) if !rest.is_empty() => {
+            format!("{blocked} +{}", rest.len())
+        }
+        (names, _) => names.join("+"),
+    };
     let what = match wait.wants {
         "exclusive" | "shared" | "permits" => names,
         "set" => format!("event {names}"),

@@ -141,7 +141,7 @@ impl LockTable {
         things.flat_map(|thing| self.blockers_at(no, wait, thing)).collect()
     }
 
-    fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
+    pub(super) fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
         if family::is_again(thing, wait) {
             return Vec::new();
         }

@@ -28,8 +28,8 @@ pub(super) struct Queue {
     next: i64,
     pub puts: u64,
     pub gets: u64,
-    pub put_rate: Rate,
-    pub get_rate: Rate,
+    pub put_rate: Box<Rate>,
+    pub get_rate: Box<Rate>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -61,8 +61,8 @@ impl Queue {
             next: 1,
             puts: 0,
             gets: 0,
-            put_rate: Rate::default(),
-            get_rate: Rate::default(),
+            put_rate: Box::default(),
+            get_rate: Box::default(),
         }
     }
 

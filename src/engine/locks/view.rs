@@ -34,6 +34,8 @@ fn micros(d: Duration) -> u64 {
 #[derive(Clone, Debug, PartialEq)]
 pub struct GoingOn<'a> {
     pub names: &'a [Name],
+    /// The first of them that is held by somebody else.
+    pub blocked: Option<&'a Name>,
     /// As in [`WaiterView::wants`].
     pub wants: &'static str,
     pub since: Mono,
@@ -49,7 +51,12 @@ impl LockTable {
         let wait = self.waits.get(&no)?;
         let holder = self.in_the_way(no).into_iter().find_map(|owner| self.party_of(owner));
         let (names, wants) = (wait.want.names(), wants(&wait.want));
-        Some(GoingOn { names, wants, since: wait.since, holder, no })
+        let stands = |name: &&Name| {
+            let thing = self.things.get(*name);
+            thing.is_some_and(|thing| !self.blockers_at(no, wait, thing).is_empty())
+        };
+        let blocked = names.iter().find(stands);
+        Some(GoingOn { names, blocked, wants, since: wait.since, holder, no })
     }
 
     /// What the processes of jobs lost in waits so far, with those that are going on.

@@ -10,5 +10,6 @@ mod looks;
 mod output;
 mod past;
 mod pty;
+mod rescue;
 mod screens;
 mod stories;

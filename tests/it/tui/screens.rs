@@ -351,6 +351,10 @@ pub mod any_size {
         }
     }
 
+    fn some_job(n: u32) -> Option<AttemptId> {
+        (!n.is_multiple_of(3)).then_some(AttemptId { job: JobNo(2_001 + n % 40), n: 1 })
+    }
+
     fn any_shared(numbers: &[u32], texts: &[String]) -> SharedView {
         let mut shared = super::super::locks::circle().shared;
         for (i, lock) in shared.locks.iter_mut().enumerate() {
@@ -362,15 +366,13 @@ pub mod any_size {
             for (k, holder) in lock.holders.iter_mut().enumerate() {
                 let n = numbers[(i + k) % 40];
                 holder.party.label = Some(texts[k % 8].as_str().into());
-                holder.party.attempt =
-                    (n % 3 > 0).then_some(AttemptId { job: JobNo(2_001 + n % 40), n: 1 });
+                holder.party.attempt = some_job(n);
                 holder.since = Mono(u64::from(n) << (n % 33));
             }
             for (k, waiter) in lock.waiters.iter_mut().enumerate() {
                 let n = numbers[(i + k + 7) % 40];
-                waiter.party.attempt =
-                    (n % 3 > 0).then_some(AttemptId { job: JobNo(2_001 + n % 40), n: 1 });
-                waiter.until = (n % 2 == 0).then_some(Mono(u64::from(n) << (n % 33)));
+                waiter.party.attempt = some_job(n);
+                waiter.until = n.is_multiple_of(2).then_some(Mono(u64::from(n) << (n % 33)));
             }
             if let LockState::Queue { depth, capacity, .. } = &mut lock.state {
                 (*depth, *capacity) = (u64::from(n) << 20, Some(n % 9));

@@ -160,8 +160,8 @@ fn costs(model: &Model, lock: &LockView) -> Vec<Span> {
         _ => "taken",
     };
     let mut spans = vec![word(format!("{taken} ")), number(stats.acquisitions)];
-    if stats.acquisitions > 0 {
-        let percent = stats.waited.min(stats.acquisitions) * 100 / stats.acquisitions;
+    let had_to = stats.waited.min(stats.acquisitions) * 100;
+    if let Some(percent) = had_to.checked_div(stats.acquisitions) {
         spans.push(word(format!(", {percent}% had to wait")));
     }
     spans.push(word("   lost ".to_owned()));
@@ -303,7 +303,8 @@ fn facts(model: &Model, of: &Row<'_>) -> Vec<Span> {
             if holder.count > 1 {
                 spans.push(dim(format!(" {}{}", model.look.glyphs.times, holder.count)));
             }
-            if holder.shared {
+            let lock = selected(model).is_some_and(|lock| words::fill(lock).is_none());
+            if holder.shared && lock {
                 spans.push(dim(" shared".to_owned()));
             }
             spans
