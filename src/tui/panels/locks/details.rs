@@ -187,7 +187,10 @@ fn costs(model: &Model, lock: &LockView) -> Vec<Span> {
             word(format!(", {}/s   out ", words::per_s(*puts_per_s))),
             number(*gets),
             word(format!(", {}/s   ", words::per_s(*gets_per_s))),
-            (format!("{waiting_putters} wait to put"), waiter_role(*waiting_putters)),
+            (
+                format!("{} to put", words::wait_now(*waiting_putters)),
+                waiter_role(*waiting_putters),
+            ),
             word(", ".to_owned()),
             (format!("{waiting_getters} to get"), waiter_role(*waiting_getters)),
             word(format!("   {kept} in hand   lost {}", format::span_us(stats.lost_us))),
@@ -278,10 +281,10 @@ fn draw_party(model: &Model, row: &mut Canvas<'_>, of: &Row<'_>) {
     if let Row::Waiter(i, _) = of {
         row.put_right(6, 0, &(i + 1).to_string(), Role::Dim);
     }
-    row.put_cut(7, 0, 8, &worker.unwrap_or_else(|| glyphs.dot.to_owned()), Role::Strong);
+    row.put_cut(7, 0, 9, &worker.unwrap_or_else(|| glyphs.dot.to_owned()), Role::Strong);
     let room = (width / 3).clamp(8, 40);
-    row.put_cut(15, 0, room, &name, Role::Text);
-    let x = 15 + room + 1;
+    row.put_cut(17, 0, room, &name, Role::Text);
+    let x = 17 + room + 1;
     let mut spans = facts(model, of);
     if super::in_circle(model, Who::of(party)) && party.proc.is_some() {
         spans.push((format!("  {} circle", glyphs.warning), Role::Bad));
@@ -299,6 +302,15 @@ fn facts(model: &Model, of: &Row<'_>) -> Vec<Span> {
     match of {
         Row::Holder(holder) => {
             let age = format::age(model.ms_since(holder.since));
+            let state = selected(model).map(|lock| &lock.state);
+            if let Some(LockState::Queue { .. }) = state {
+                let items = format::plural(u64::from(holder.count), "item");
+                return vec![
+                    dim("has   ".to_owned()),
+                    (format!("{age:>5}"), Role::Text),
+                    dim(format!(" {items} in hand")),
+                ];
+            }
             let mut spans = vec![dim("holds ".to_owned()), (format!("{age:>5}"), Role::Text)];
             if holder.count > 1 {
                 spans.push(dim(format!(" {}{}", model.look.glyphs.times, holder.count)));
