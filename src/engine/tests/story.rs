@@ -203,6 +203,7 @@ impl Story {
             ] => {
                 return Input::Locks(self.lock_change(words[0], self.job(job), names));
             }
+            ["no-help", no] => return Input::NoHelp { no: no.parse().unwrap() },
             ["saw", ref words @ ..] => return Input::Seen(self.sighting(words)),
             ["quiet" | "moves", attempt] => {
                 let (attempt, quiet) = (self.attempt(attempt), words[0] == "quiet");
@@ -486,6 +487,7 @@ impl Story {
             Effect::Freeze { attempt } => format!("freeze {}", self.id(*attempt)),
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
+            Effect::LookForHelp { no, .. } => format!("look {no}"),
             Effect::Tell { client, result, .. } => {
                 let fate = match result {
                     Ok(Given::Locks { owner_died }) if !owner_died.is_empty() => {
