@@ -143,7 +143,7 @@ impl Engine {
         self.tell_deadlock(deadlock);
     }
 
-    /// "nobody can go on: a:1 waits to put numbers, b:1 waits for start; 3 jobs wait for them".
+    /// "nobody of the run can go on: a:1 waits to put numbers, b:1 waits for start; 3 jobs wait for them".
     fn stall_words(&self, members: &[Member], left: u32) -> String {
         let name = |party: &Party| match party.job() {
             Some(job) => self.state.job_words(job),
@@ -165,7 +165,7 @@ impl Engine {
             1 => "; 1 job cannot start before one of them has ended".to_owned(),
             n => format!("; {n} jobs cannot start before one of them has ended"),
         };
-        format!("nobody can go on: {}{more}{left}", shown.join(", "))
+        format!("nobody of the run can go on: {}{more}{left}", shown.join(", "))
     }
 
     fn wait_verb(&self, job: JobNo) -> Option<&'static str> {

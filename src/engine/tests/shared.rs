@@ -230,7 +230,7 @@ fn jobs_that_take_all_workers_and_wait_for_one_that_cannot_start_are_told() {
         0s tick        => launched t:1#1, launched t:2#1 | launch t:1#1, launch t:2#1
         1s meet t:1 all =>
         2s meet t:2 all => | look 1
-        2s no-help 1 => deadlock nobody can go on: t:1 waits for all, t:2 waits for all; 1 job cannot start before one of them has ended
+        2s no-help 1 => deadlock nobody of the run can go on: t:1 waits for all, t:2 waits for all; 1 job cannot start before one of them has ended
         3s exit t:1#1 KILL => ended t:1#1 signaled(SIGKILL), launched t:3#1 | launch t:3#1
     ",
     );
@@ -248,7 +248,7 @@ fn queues_that_are_full_or_empty_close_a_circle_when_everybody_waits() {
         2s put t:2 b => | tell t:2 ok
         3s put t:1 a =>
         4s put t:2 b => | look 1
-        4.05s no-help 1 => deadlock nobody can go on: t:1 waits to put into a, t:2 waits to put into b, stopping t:2#1 deadlock | term t:2#1
+        4.05s no-help 1 => deadlock nobody of the run can go on: t:1 waits to put into a, t:2 waits to put into b, stopping t:2#1 deadlock | term t:2#1
     ",
     );
     // Whoever may still do something is found out again and again, for a while.
@@ -265,7 +265,7 @@ fn queues_that_are_full_or_empty_close_a_circle_when_everybody_waits() {
         4s set t e => | tell t ok
         13.6s tick   => | look 5
         99s tick     =>
-        99s no-help 5 => deadlock nobody can go on: t:1 waits for an item of q
+        99s no-help 5 => deadlock nobody of the run can go on: t:1 waits for an item of q
         99s no-help 5 =>
     ",
     );
