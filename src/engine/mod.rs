@@ -56,7 +56,7 @@ pub use stall::Waiting;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
-use crate::model::locks::{ClientNo, Failure, Given, LockChange, Refusal};
+use crate::model::locks::{ClientNo, Failure, Given, LockChange, Name, Refusal};
 use crate::model::waits::stuck::Sighting;
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
@@ -89,11 +89,19 @@ pub enum Input {
         error: String,
     },
     Asked(Asked),
+    /// The same of a primitive whose state is in the memory that clients share: what was found
+    /// there comes first, in the same step.
+    AskedOfCells {
+        found: Vec<LockChange>,
+        asked: Asked,
+    },
     Exec(ExecReport),
     Finding(Finding),
     /// Something happened to the primitives that jobs share: a request, the end of a connection,
-    /// the end of a process that asked for something. The last two variants are the engine's own.
-    Locks(LockChange),
+    /// the end of a process that asked for something; before it, what was found in the memory
+    /// that clients share. All of it is one step. The passing of time, settling and the opening
+    /// of cells are the engine's own.
+    Locks(Vec<LockChange>),
     /// X-ray saw from outside that something is stuck, or is no longer.
     Seen(Sighting),
     /// To an [`Effect::LookForHelp`]: the jobs have no process that does anything but wait.
@@ -127,6 +135,11 @@ pub enum Effect {
     /// Everything that is known waits: look whether these jobs have a process that could do
     /// something else; if not, [`Input::NoHelp`] says so.
     LookForHelp { no: u64, waiting: Vec<Waiting> },
+    /// Close the cell of a lock or semaphore in the memory that clients share, and tell what was
+    /// in it: a job waits for it.
+    CloseCell { name: Name },
+    /// Open it, with so many permits in it (1: a lock).
+    OpenCell { name: Name, permits: u64 },
 }
 
 /// What came of one input.
@@ -185,13 +198,14 @@ impl Engine {
             Input::Start => self.start(),
             Input::JobsAdded { task, count, each } => self.add_jobs(task, count, each),
             Input::InputsFailed { task, error } => self.fail_inputs(task, error),
-            Input::Asked(asked) => {
-                let answer = self.answer(asked);
-                self.out.answer = Some(answer);
+            Input::Asked(asked) => self.take_asked(asked),
+            Input::AskedOfCells { found, asked } => {
+                self.take_lock_changes(found);
+                self.take_asked(asked);
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
-            Input::Locks(change) => self.take_lock_change(change),
+            Input::Locks(changes) => self.take_lock_changes(changes),
             Input::Seen(sighting) => self.take_sighting(sighting),
             Input::NoHelp { no } => self.take_no_help(no),
             Input::Tick => {}
@@ -201,10 +215,16 @@ impl Engine {
         self.free_tasks();
         self.start_ready();
         self.settle_locks();
+        self.open_cells();
         self.check_deadlocks();
         self.suspect_stall();
         self.end_run();
         std::mem::take(&mut self.out)
+    }
+
+    fn take_asked(&mut self, asked: Asked) {
+        let answer = self.answer(asked);
+        self.out.answer = Some(answer);
     }
 
     /// When the next deadline passes; a [`Input::Tick`] is due then.
@@ -241,13 +261,20 @@ impl Engine {
     }
 
     fn refuse_after_the_end(&self, input: &Input) -> Step {
-        if let Input::Locks(LockChange::Asked { client, id, .. }) = input {
-            let refusal = Refusal::new(Failure::Gone, "the run has ended");
-            let (client, id, result) = (*client, *id, Err(refusal));
-            return Step { effects: vec![Effect::Tell { client, id, result }], ..Step::default() };
+        if let Input::Locks(changes) = input {
+            let refuse = |change: &LockChange| match change {
+                LockChange::Asked { client, id, .. } => {
+                    let refusal = Refusal::new(Failure::Gone, "the run has ended");
+                    Some(Effect::Tell { client: *client, id: *id, result: Err(refusal) })
+                }
+                _ => None,
+            };
+            let effects = changes.iter().filter_map(refuse).collect();
+            return Step { effects, ..Step::default() };
         }
+        let asks = matches!(input, Input::Asked(_) | Input::AskedOfCells { .. });
         let refusal = || Answer::Refused("the run has ended".to_owned());
-        Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }
+        Step { answer: asks.then(refusal), ..Step::default() }
     }
 
     /// Ends the run when every task has ended and nothing runs.
