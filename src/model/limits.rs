@@ -156,6 +156,26 @@ pub const RESERVATION: Duration = Duration::from_millis(500);
 pub const LOCK_ORDERS: usize = 10_000;
 /// Searches that wait for their turn: one for most front ends.
 pub const SEARCHES: usize = 16;
+
+/// Frames of one stack: the innermost say where a thread waits, and the outermost of a deep
+/// recursion say nothing more.
+pub const STACK_FRAMES: usize = 48;
+/// Variables of one frame, and characters of each: what fits a line of the screen.
+pub const STACK_LOCALS: usize = 4;
+pub const STACK_LOCAL_CHARS: usize = 40;
+/// Characters of the name of a function, a file or a variable.
+pub const STACK_TEXT_CHARS: usize = 240;
+/// Looks that a reader of a Python program is kept for after its last use.
+pub const STACK_SPY_LOOKS: u64 = 600;
+/// Programs and libraries of which the names of functions are kept: some megabytes each at the
+/// most.
+pub const STACK_BINARIES: usize = 128;
+/// Time that one look may spend on searching memory for objects: a verdict that needs more of it
+/// comes a look later.
+pub const SCAN_PER_LOOK: Duration = Duration::from_millis(400);
+/// A process that runs is searched again after this many times what the search took.
+pub const SCAN_REST: u32 = 20;
+
 /// Files that x-ray keeps open at the most, one or two for each thread; never more than a quarter
 /// of what the system lets ganger open.
 pub const XRAY_FDS: usize = 4096;

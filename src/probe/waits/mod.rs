@@ -23,6 +23,7 @@ pub mod maps;
 pub mod memory;
 mod pipe;
 pub mod process;
+pub mod pthread;
 pub mod scene;
 mod status;
 pub mod syscall;
