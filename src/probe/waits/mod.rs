@@ -24,6 +24,7 @@ pub mod memory;
 mod pipe;
 pub mod process;
 pub mod pthread;
+pub mod python;
 pub mod scene;
 mod status;
 pub mod syscall;

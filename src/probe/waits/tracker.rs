@@ -2,6 +2,7 @@
 
 use super::family::Family;
 use super::process::{Files, counters, machine_of};
+use super::python::Languages;
 use super::status::Stat;
 use super::syscall::{Call, Line, Machine, Sys, line};
 use super::{Insight, Root, Tick, look};
@@ -79,7 +80,7 @@ impl Tracker {
             family: Family::default(),
             processes: BTreeMap::new(),
             strangers: HashMap::new(),
-            insights: Vec::new(),
+            insights: vec![Box::new(Languages::default())],
             with_frames: false,
             listed: None,
             somebody_ran: false,
