@@ -11,7 +11,7 @@ import time
 
 import ganger
 
-PAIRS, BATCHES = 2000, 200
+PAIRS, BATCHES = 500, 400
 ITEMS, HALF = 100_000, 4
 
 
