@@ -15,3 +15,4 @@ mod tasks;
 mod template;
 mod tidy;
 mod tui;
+mod xray;
