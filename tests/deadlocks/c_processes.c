@@ -1,10 +1,12 @@
 /* Processes: shared memory, file locks, children, System V semaphores and queues. */
 #include "roles.h"
-#include <linux/futex.h>
+#include <mqueue.h>
+#include <sched.h>
 #include <sys/ipc.h>
 #include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/sem.h>
+#include <time.h>
 
 #ifndef P_PIDFD
 #define P_PIDFD 3
@@ -274,6 +276,47 @@ static void nothing(void *x) { (void)x; }
 static void ok_fork_storm(void) { role("parent"); for (;;) { pid_t k[6]; for (int i = 0; i < 6; i++) k[i] = process(0, nothing, 0); for (int i = 0; i < 6; i++) waitpid(k[i], 0, 0); } }
 static void ok_zombies(void) { role("parent"); for (int i = 0; i < 5; i++) process(0, nothing, 0); for_ever(0); }
 
+/* Processes that belong to nobody here, and may end the wait all the same. */
+static void strange_owner(void *x) { (void)x; pthread_mutex_lock(&a->m[0]); meet(&a->here, 2); for_ever(0); }
+static void strange_poster(void *x) { (void)x; meet(&a->here, 2); for_ever(0); }
+static void leave_owner(void *x) { (void)x; process("stranger", strange_owner, 0); }
+static void leave_poster(void *x) { (void)x; process("stranger", strange_poster, 0); }
+static void ok_mutex_of_stranger(void) { plain(); role("parent"); waitpid(process(0, leave_owner, 0), 0, 0); meet(&a->here, 2); pthread_mutex_lock(&a->m[0]); }
+static void ok_sem_of_stranger(void) { plain(); role("parent"); waitpid(process(0, leave_poster, 0), 0, 0); meet(&a->here, 2); sem_wait(&a->sem[0]); sem_wait(&a->sem[0]); }
+/* Another process that has the same memory, as after vfork(): private is not only its own. */
+static sem_t private_;
+static int twin(void *x) { (void)x; role("twin"); for_ever(0); return 0; }
+static void ok_twin(void) {
+    char *stack = malloc(1 << 16);
+    role("parent");
+    sem_init(&private_, 0, 0);
+    NEED(clone(twin, stack + (1 << 16), CLONE_VM | SIGCHLD, 0) > 0);
+    sem_wait(&private_);
+}
+/* A POSIX message queue has a name: anybody may send. */
+static void ok_mq(void) {
+    char name[64];
+    struct mq_attr at = {.mq_maxmsg = 1, .mq_msgsize = 8};
+    snprintf(name, sizeof name, "/deadlock.%d", getpid());
+    mqd_t q = mq_open(name, O_RDWR | O_CREAT | O_EXCL, 0600, &at);
+    NEED(q >= 0);
+    mq_unlink(name);
+    role("main");
+    mq_receive(q, (char[8]){0}, 8, 0);
+}
+static void on_timer(union sigval v) { sem_post(v.sival_ptr); }
+static void ok_timer_thread(void) {
+    static sem_t s;
+    timer_t t;
+    struct sigevent e = {.sigev_notify = SIGEV_THREAD, .sigev_notify_function = on_timer, .sigev_value.sival_ptr = &s};
+    struct itimerspec in = {.it_value = {600, 0}};
+    sem_init(&s, 0, 0);
+    NEED(timer_create(CLOCK_MONOTONIC, &e, &t) == 0 && timer_settime(t, 0, &in, 0) == 0);
+    role("main");
+    sem_wait(&s);
+}
+static void ok_stopped(void) { role("main"); raise(SIGSTOP); for_ever(0); }
+
 /* Nobody but root may look into a process that says so. */
 static void hidden(void *x) { (void)x; NEED(prctl(PR_SET_DUMPABLE, 0) == 0); role("child"); want_flock(0); }
 static void hidden_child(void) { new_files(); role("parent"); flocked(0, LOCK_EX); waitpid(process(0, hidden, 0), 0, 0); }
@@ -346,5 +389,6 @@ SCENARIOS(S(anonymous), S(robust), S(memfd), S(plain_file), S(dev_shm), S(pi_pip
     S(ok_posix_contended), S(ok_stranger), S(ok_flock_then_sleep), S(poll_pidfd), S(waitid_pidfd),
     S(waitid_any), S(wait_group), S(wait_all), S(wait_one), S(ok_wait_any), S(wait_deep), S(vforked),
     S(thread_for_child), S(ok_wait_sleeper), S(ok_fork_storm), S(ok_zombies), S(hidden_child),
-    S(hidden_writer), S(sysv_abba), S(sysv_undo), S(ok_sysv_sleeper), S(sysv_killed), S(ok_sysv_ping),
+    S(hidden_writer), S(ok_mutex_of_stranger), S(ok_sem_of_stranger), S(ok_twin), S(ok_mq),
+    S(ok_timer_thread), S(ok_stopped), S(sysv_abba), S(sysv_undo), S(ok_sysv_sleeper), S(sysv_killed), S(ok_sysv_ping),
     S(message_queue), S(ok_messages))

@@ -69,6 +69,12 @@ def rlock_abba(ctx):
     two(ctx, ctx.RLock)
 
 
+def lock_abba_handlers(ctx):
+    """Whoever gets SIGTERM says so, and waits on: handlers are inherited."""
+    signal.signal(signal.SIGTERM, lambda *_: print("not yet"))
+    two(ctx, ctx.Lock)
+
+
 def semaphore_abba(ctx):
     two(ctx, ctx.Semaphore)
 
@@ -255,6 +261,28 @@ def pool_worker_killed(ctx):
     os.write(1, f"role other {other} {other}\n".encode())
     os.kill(reader, signal.SIGKILL)
     pool.apply(abs, (1,))
+
+
+HELD = None
+
+
+def pool_wants(number, lock):
+    global HELD
+    HELD = lock
+    pool_worker(number)
+
+
+def takes_held(_):
+    with HELD:
+        pass
+
+
+def pool_map_under_lock(ctx):
+    """Main holds the lock that every task takes, and waits for all of them."""
+    role("main")
+    number, lock = ctx.Value("i", 0), ctx.Lock()
+    with ctx.Pool(2, pool_wants, (number, lock)) as pool, lock:
+        pool.map(takes_held, range(2), 1)
 
 
 def ok_pool_busy(ctx):

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 /// One program.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Program {
     pub(crate) id: String,
@@ -85,6 +85,10 @@ impl OneOrMore {
 }
 
 impl Program {
+    pub(crate) fn named(id: &str) -> Program {
+        Program { id: id.to_owned(), ..Program::default() }
+    }
+
     pub(crate) fn is_healthy(&self) -> bool {
         self.kind == "healthy"
     }

@@ -6,6 +6,7 @@
 mod check;
 mod manifest;
 mod stage;
+mod undisturbed;
 
 use check::{Wrong, check};
 use manifest::Program;

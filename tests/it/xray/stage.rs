@@ -4,7 +4,7 @@ use super::manifest::{Program, SeenBy, folder};
 use serde_json::Value;
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
@@ -238,6 +238,22 @@ impl Session {
             }
         }
         Ok(self.roles.clone())
+    }
+
+    /// The rest of the line that begins with a word, once it has come.
+    pub(crate) fn line_after(&mut self, word: &str) -> Result<String, String> {
+        loop {
+            let line =
+                self.lines.recv_timeout(PATIENCE).map_err(|e| format!("no `{word}`: {e}"))?;
+            if let Some(rest) = line.strip_prefix(word) {
+                return Ok(rest.trim().to_owned());
+            }
+        }
+    }
+
+    pub(crate) fn say(&mut self, text: &str) {
+        let stdin = self.child.stdin.as_mut().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
     }
 
     /// `role NAME PID TID`, or `leaves FLAG ID` for what `ipcrm` has to remove.
