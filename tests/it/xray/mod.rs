@@ -27,7 +27,7 @@ const MANIFESTS: &[&str] = &[
 ];
 
 /// Programs at a time. They mostly wait.
-const N_AT_A_TIME: usize = 8;
+const N_AT_A_TIME: usize = 16;
 
 /// Looks at a healthy program that must all be right.
 const N_LOOKS: usize = 4;
