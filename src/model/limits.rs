@@ -156,3 +156,15 @@ pub const RESERVATION: Duration = Duration::from_millis(500);
 pub const LOCK_ORDERS: usize = 10_000;
 /// Searches that wait for their turn: one for most front ends.
 pub const SEARCHES: usize = 16;
+/// Files that x-ray keeps open at the most, one or two for each thread; never more than a quarter
+/// of what the system lets ganger open.
+pub const XRAY_FDS: usize = 4096;
+/// Ticks in a row that have to see a thread standing still before it is a suspect.
+pub const XRAY_TICKS: u32 = 2;
+/// Time for which a thread has to stand still before it is a suspect.
+pub const XRAY_STILL: Duration = Duration::from_millis(500);
+/// Between two listings of all processes while somebody runs: finds those whose parent ended
+/// before they were seen.
+pub const XRAY_LIST: Duration = Duration::from_secs(2);
+/// Processes that one look follows waits through; what is beyond them is not visible.
+pub const XRAY_PROCESSES: usize = 4096;

@@ -91,6 +91,14 @@ impl Folder {
         n_open <= self.most
     }
 
+    /// Sets that at most `most` files may be kept, and a quarter of what the system lets ganger
+    /// open. Returns `false` when `n_open` are too many: then all have to be closed.
+    pub fn set_budget_of(&mut self, n_open: usize, most: usize) -> bool {
+        self.most = most.min(self.system / 4);
+        self.n_open = if n_open > self.most { 0 } else { n_open };
+        n_open <= self.most
+    }
+
     /// Reads a file of a process from its start; opens it where `file` is `None`, and keeps it
     /// there as far as the budget goes. At most 4 KiB: the files of interest are shorter.
     pub fn read(

@@ -16,3 +16,4 @@ mod template;
 mod tidy;
 mod tui;
 mod xray;
+mod waits;

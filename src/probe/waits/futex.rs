@@ -1,0 +1,235 @@
+//! Waits on words of memory: everything that libraries of threads are built on.
+
+use super::glibc::{Futex, Object, Window, classify, classify_musl};
+use super::kinds::{Fact, Wait, outside};
+use super::maps::{Mapping, Maps};
+use super::process::Process;
+use super::scene::{Hidden, Scene, Shared};
+use super::status::Stat;
+use super::syscall::Sys;
+use crate::model::waits::{Holder, LastOwner, Need, WaitKind, Waker};
+use std::collections::BTreeSet;
+
+/// Says what a thread waits for, and who could release it.
+pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
+    let [address, op, value, ..] = wait.call.args;
+    let futex = match wait.call.sys {
+        Sys::Futex => Futex { address, op: op as u32, value: value as u32 },
+        _ => return None,
+    };
+    let waits = matches!(
+        futex.command(),
+        Futex::WAIT
+            | Futex::WAIT_BITSET
+            | Futex::WAIT_REQUEUE_PI
+            | Futex::LOCK_PI
+            | Futex::LOCK_PI2
+    );
+    waits.then(|| of_futex(scene, wait, futex))
+}
+
+/// Where a futex is, for all who may share it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// Of this process alone.
+    Private,
+    Shared(Shared),
+}
+
+/// Finds out whether memory is shared: the flag in the call does not say, since robust mutexes
+/// never set it.
+pub fn place_of(maps: &Maps, address: u64) -> Option<(Place, &Mapping)> {
+    let mapping = maps.find(address)?;
+    let place = if mapping.shared {
+        Place::Shared(Shared {
+            device: mapping.device,
+            inode: mapping.inode,
+            offset: mapping.offset_of(address),
+        })
+    } else {
+        Place::Private
+    };
+    Some((place, mapping))
+}
+
+fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
+    let process = &*wait.process;
+    let id = format!("{}:{:#x}", process.pid(), futex.address);
+    let maps = match process.maps() {
+        Ok(maps) => maps,
+        Err(trouble) => {
+            let note = trouble.not_visible(process.pid(), "memory");
+            scene.not_visible.borrow_mut().extend(note);
+            return Fact::open(WaitKind::Unknown, id, "somebody that is not visible");
+        }
+    };
+    let Some((place, mapping)) = place_of(maps, futex.address) else {
+        return Fact::open(WaitKind::Unknown, id, "a change of its memory");
+    };
+    let Some(window) = window(process, mapping, futex.address) else {
+        scene.note(process.pid(), "memory", "not readable where a thread waits");
+        return Fact::open(WaitKind::Unknown, id, "somebody that is not visible");
+    };
+    let id = match place {
+        Place::Private => id,
+        Place::Shared(shared) => shared.to_string(),
+    };
+    let word = super::memory::u32_in(&window.bytes, window.at);
+    if !futex.is_pi() && word != Some(futex.value) {
+        return Fact::open(WaitKind::Unknown, id, "a wake-up that is on its way");
+    }
+
+    let is_thread = |tid| process.thread_called(tid).is_some();
+    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl"));
+    let object = if is_musl {
+        classify_musl(futex, &window, &is_thread)
+    } else {
+        classify(futex, &window, &is_thread)
+    };
+    let fact = Fact::new(kind_of(object), id);
+    match object {
+        Object::Mutex { owner, robust } => owned(scene, process, fact, place, owner, robust),
+        Object::Written { owner } => owned(scene, process, fact, place, owner, false),
+        Object::Join { tid } => joined(process, fact, tid),
+        _ => anybody(scene, process, fact, place),
+    }
+}
+
+fn kind_of(object: Object) -> WaitKind {
+    match object {
+        Object::Mutex { .. } | Object::BareMutex => WaitKind::Mutex,
+        Object::Join { .. } => WaitKind::ThreadJoin,
+        Object::Written { .. } | Object::Read => WaitKind::Rwlock,
+        Object::Semaphore => WaitKind::Semaphore,
+        Object::Condvar => WaitKind::Condvar,
+        Object::Barrier => WaitKind::Barrier,
+        Object::Unknown => WaitKind::Unknown,
+    }
+}
+
+/// Reads what lies around a futex, as far as its mapping goes.
+fn window(process: &Process, mapping: &Mapping, address: u64) -> Option<Window> {
+    let start = address.saturating_sub(Window::BEFORE).max(mapping.start);
+    let end = address.saturating_add(Window::BEHIND).min(mapping.end);
+    let mut bytes = vec![0; usize::try_from(end.checked_sub(start)?).ok()?];
+    let at = usize::try_from(address - start).ok()?;
+    process.memory().read(start, &mut bytes).ok()?;
+    Some(Window { bytes, at })
+}
+
+/// A lock that says who has it, by the number that the owner has for itself.
+fn owned(
+    scene: &Scene,
+    process: &Process,
+    mut fact: Fact,
+    place: Place,
+    owner: i32,
+    robust: bool,
+) -> Fact {
+    let users: BTreeSet<i32> = match place {
+        Place::Private => BTreeSet::from([process.pid()]),
+        Place::Shared(shared) => scene.mapped(shared).iter().map(|m| m.pid).collect(),
+    };
+    let mut owners = Vec::new();
+    for pid in users {
+        let found = if pid == process.pid() {
+            process.thread_called(owner).map(|tid| process.thread_ref(tid))
+        } else {
+            let user = scene.process(pid);
+            user.and_then(|p| p.thread_called(owner).map(|tid| p.thread_ref(tid)))
+        };
+        owners.extend(found);
+    }
+    match owners.as_slice() {
+        [thread] => {
+            let holder = Holder { proc: thread.proc, tid: Some(thread.tid), proven: true };
+            fact.holders.push(holder);
+            fact.proven().need(vec![Waker::Thread(*thread)])
+        }
+        // The kernel gives a robust one to the next when its owner ends.
+        [] if !robust => abandoned(scene, process, fact, place, owner),
+        // In other pid namespaces others may have the same number.
+        _ => anybody(scene, process, fact, place),
+    }
+}
+
+/// The owner is no thread of any process that has the lock. What is left of it: a private lock
+/// was taken by another thread before a fork, which copied the lock but not the thread; the owner
+/// of a shared one has ended.
+fn abandoned(scene: &Scene, process: &Process, fact: Fact, place: Place, owner: i32) -> Fact {
+    let doubt = match place {
+        // Whoever was started without a copy of the memory is a child, or the parent.
+        Place::Private => {
+            let is_kin = |(pid, stat): &(i32, &Stat)| {
+                stat.parent == process.pid()
+                    || *pid == process.stat.parent && scene.is_in_tree(*pid)
+            };
+            let kin = scene.stats().filter(is_kin).map(|(pid, _)| pid);
+            kin.into_iter().find(|pid| shares_memory(process.pid(), *pid))
+        }
+        // It lives, in a process that may have had the memory and may have it again.
+        Place::Shared(_) => {
+            let may_be_it = |pid: &i32| scene.is_in_tree(*pid) || *pid == owner;
+            scene.stats().map(|(pid, _)| pid).filter(may_be_it).find(|pid| {
+                let process = scene.process(*pid);
+                process.is_some_and(|p| p.hidden.is_some() || p.thread_called(owner).is_some())
+            })
+        }
+    };
+    let hidden = scene.hidden_near(process, Hidden::Memory);
+    let hidden = hidden.filter(|_| place != Place::Private);
+    let mut fact = Fact {
+        needs: vec![Need::default()],
+        abandoned: true,
+        last_owner: Some(LastOwner { pid: owner_pid(owner), tid: owner }),
+        ..fact.proven()
+    };
+    for waker in doubt.map(|pid| scene.waker(pid)).into_iter().chain(hidden) {
+        fact.abandoned = false;
+        fact.last_owner = None;
+        fact.also(outside("a thread that had it and may have it again"));
+        fact.also(waker);
+    }
+    fact
+}
+
+/// The process of a thread; its own number when it has ended.
+fn owner_pid(owner: i32) -> i32 {
+    let status = std::fs::read_to_string(format!("/proc/{owner}/status")).unwrap_or_default();
+    let group = status.lines().find_map(|l| l.strip_prefix("Tgid:"));
+    group.and_then(|n| n.trim().parse().ok()).unwrap_or(owner)
+}
+
+/// Whether two processes have the same memory, as after vfork(2); `true` where that is not known.
+fn shares_memory(a: i32, b: i32) -> bool {
+    const KCMP_VM: libc::c_long = 1;
+    // SAFETY: kcmp(2) takes numbers only.
+    let order = unsafe { libc::syscall(libc::SYS_kcmp, a, b, KCMP_VM, 0, 0) };
+    !matches!(order, 1..=3)
+}
+
+fn joined(process: &Process, mut fact: Fact, own_tid: i32) -> Fact {
+    let Some(tid) = process.thread_called(own_tid) else {
+        return fact.need(vec![outside("a thread that is not visible")]);
+    };
+    let thread = process.thread_ref(tid);
+    fact.id = format!("{}:{tid}", process.pid());
+    fact.name = process.thread(tid).map(|t| t.name.to_string());
+    fact.holders.push(Holder { proc: thread.proc, tid: Some(tid), proven: true });
+    fact.proven().need(vec![Waker::Thread(thread)])
+}
+
+/// Something that keeps no owner: whoever has the memory may release it.
+fn anybody(scene: &Scene, process: &Process, mut fact: Fact, place: Place) -> Fact {
+    let mut wakers = BTreeSet::from([scene.waker(process.pid())]);
+    if let Place::Shared(shared) = place {
+        wakers.extend(scene.mapped(shared).iter().map(|m| scene.waker(m.pid)));
+        wakers.extend(scene.hidden_near(process, Hidden::Memory));
+    }
+    for waker in &wakers {
+        if let Waker::Process(proc) = waker {
+            fact.holders.push(Holder { proc: *proc, tid: None, proven: false });
+        }
+    }
+    fact.by_signal().need(wakers.into_iter().collect())
+}

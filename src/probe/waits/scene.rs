@@ -1,0 +1,333 @@
+//! All that one look may need to know of the system, read when it is first asked for and then
+//! kept until the look is over: nothing here is older than the look.
+
+use super::descriptors::{self, Descriptor, Target};
+use super::file_lock::LockLine;
+use super::kinds::outside;
+use super::maps::{Device, Maps};
+use super::process::{Files, Process, read_thread};
+use super::status::Stat;
+use crate::model::ids::ProcRef;
+use crate::model::waits::{NotVisible, Waker};
+use crate::probe::files::{Folder, Keep};
+use std::cell::{OnceCell, RefCell};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::fs;
+use std::rc::Rc;
+
+pub struct Scene {
+    /// Every process of the system.
+    stats: BTreeMap<i32, Stat>,
+    processes: RefCell<HashMap<i32, Option<Rc<Process>>>>,
+    tree: HashSet<i32>,
+    folder: RefCell<Folder>,
+    own_pid: i32,
+    ends: OnceCell<Ends>,
+    locks: OnceCell<Vec<LockLine>>,
+    held: OnceCell<Vec<Held>>,
+    shared: OnceCell<SharedMemory>,
+    pub not_visible: RefCell<BTreeSet<NotVisible>>,
+}
+
+/// Something that processes hold which an unreadable one may hold unseen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hidden {
+    Files,
+    Memory,
+}
+
+/// A descriptor of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct End {
+    pub pid: i32,
+    /// Through which to read more of it.
+    pub tid: i32,
+    pub fd: i32,
+}
+
+/// Who has which pipe, socket and so on open.
+#[derive(Debug, Default)]
+struct Ends {
+    by_target: HashMap<Target, Vec<End>>,
+    /// Those with a path, which may be locked.
+    files: Vec<End>,
+    /// Processes whose descriptors are not seen, and those that have some beside their table.
+    hidden: HashMap<i32, &'static str>,
+}
+
+/// A lock that belongs to an open file, and a process that has that open.
+#[derive(Clone, Debug)]
+pub struct Held {
+    pub pid: i32,
+    pub lock: LockLine,
+}
+
+/// Memory that several processes can have in common: a place in a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Shared {
+    pub device: Device,
+    pub inode: u64,
+    pub offset: u64,
+}
+
+impl std::fmt::Display for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}:{}+{:#x}", self.device, self.inode, self.offset)
+    }
+}
+
+/// A process that has a piece of shared memory, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Mapped {
+    pub pid: i32,
+    pub address: u64,
+}
+
+#[derive(Debug, Default)]
+struct SharedMemory {
+    by_file: HashMap<(Device, u64), Vec<Stretch>>,
+    hidden: HashSet<i32>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Stretch {
+    pid: i32,
+    start: u64,
+    len: u64,
+    offset: u64,
+}
+
+impl Scene {
+    pub fn new(stats: BTreeMap<i32, Stat>, tree: Vec<Process>, folder: Folder) -> Scene {
+        Scene {
+            stats,
+            tree: tree.iter().map(Process::pid).collect(),
+            processes: RefCell::new(
+                tree.into_iter().map(|p| (p.pid(), Some(Rc::new(p)))).collect(),
+            ),
+            folder: RefCell::new(folder),
+            own_pid: std::process::id().cast_signed(),
+            ends: OnceCell::new(),
+            locks: OnceCell::new(),
+            held: OnceCell::new(),
+            shared: OnceCell::new(),
+            not_visible: RefCell::default(),
+        }
+    }
+
+    /// Gives back what was lent.
+    pub fn into_folder(self) -> Folder {
+        self.folder.into_inner()
+    }
+
+    /// What was read of a process at the start of the look; `None` when there was none.
+    pub fn stat(&self, pid: i32) -> Option<&Stat> {
+        self.stats.get(&pid)
+    }
+
+    /// Every process of the system, by pid.
+    pub fn stats(&self) -> impl Iterator<Item = (i32, &Stat)> {
+        self.stats.iter().map(|(pid, stat)| (*pid, stat))
+    }
+
+    pub fn is_in_tree(&self, pid: i32) -> bool {
+        self.tree.contains(&pid)
+    }
+
+    pub fn proc_ref(&self, pid: i32) -> Option<ProcRef> {
+        Some(ProcRef { pid, start_ticks: self.stats.get(&pid)?.start_ticks })
+    }
+
+    /// A process with its threads; `None` when it is gone.
+    pub fn process(&self, pid: i32) -> Option<Rc<Process>> {
+        if let Some(known) = self.processes.borrow().get(&pid) {
+            return known.clone();
+        }
+        let read = self.read_process(pid).map(Rc::new);
+        self.processes.borrow_mut().insert(pid, read.clone());
+        read
+    }
+
+    fn read_process(&self, pid: i32) -> Option<Process> {
+        let stat = self.stats.get(&pid)?.clone();
+        let mut folder = self.folder.borrow_mut();
+        let mut readings = Vec::new();
+        for tid in folder.numbers(&format!("{pid}/task")) {
+            let read = read_thread(&mut folder, &mut Files::default(), pid, tid, Keep::Nothing);
+            readings.extend(read.map(|reading| (tid, reading)));
+        }
+        // Another one has its number by now.
+        let leader = readings.iter().find(|(tid, _)| *tid == pid);
+        if leader.is_some_and(|(_, r)| r.stat.start_ticks != stat.start_ticks) {
+            return None;
+        }
+        (!readings.is_empty()).then(|| Process::new(pid, stat, readings))
+    }
+
+    /// Whoever can do something in the name of a process.
+    pub fn waker(&self, pid: i32) -> Waker {
+        if pid == self.own_pid {
+            return outside("this ganger");
+        }
+        match self.proc_ref(pid) {
+            Some(proc) if !self.process(pid).is_none_or(|p| p.is_dead()) => Waker::Process(proc),
+            _ => outside("a process that is not visible"),
+        }
+    }
+
+    /// Doubt about what cannot be seen: a process of the tree, or of the session of `of`, may
+    /// have what is asked for.
+    pub fn hidden_near(&self, of: &Process, what: Hidden) -> Option<Waker> {
+        let is_near = |pid: i32| {
+            let is_there = self.stats.get(&pid).is_some_and(|s| s.session == of.stat.session);
+            pid != of.pid() && (is_there || self.tree.contains(&pid))
+        };
+        match what {
+            Hidden::Files => {
+                let hidden = self.all_ends().hidden.iter().filter(|(pid, _)| is_near(**pid));
+                hidden.min().map(|(pid, why)| outside(&format!("process {pid}, {why}")))
+            }
+            Hidden::Memory => {
+                let hidden = self.shared().hidden.iter().filter(|pid| is_near(**pid));
+                let words = |pid| outside(&format!("process {pid}, whose memory is not visible"));
+                hidden.min().map(words)
+            }
+        }
+    }
+
+    /// Says that something could not be looked at.
+    pub fn note(&self, pid: i32, what: &str, why: &str) {
+        let note = NotVisible { pid, what: what.to_owned(), why: why.to_owned() };
+        self.not_visible.borrow_mut().insert(note);
+    }
+
+    /// All descriptors of visible processes that lead to the same pipe or socket, or to any of
+    /// the objects of one kind.
+    pub fn ends(&self, of: &Target) -> &[End] {
+        self.all_ends().by_target.get(of).map_or(&[], Vec::as_slice)
+    }
+
+    fn all_ends(&self) -> &Ends {
+        self.ends.get_or_init(|| {
+            let mut ends = Ends::default();
+            for (pid, stat) in &self.stats {
+                ends.add(*pid, stat);
+            }
+            ends
+        })
+    }
+
+    pub fn file_locks(&self) -> &[LockLine] {
+        self.locks.get_or_init(|| LockLine::parse_all(&fs::read("/proc/locks").unwrap_or_default()))
+    }
+
+    /// All locks that belong to open files of visible processes.
+    pub fn held_locks(&self) -> &[Held] {
+        self.held.get_or_init(|| {
+            let mut held = Vec::new();
+            for end in &self.all_ends().files {
+                let Ok(info) = descriptors::read_info(end.tid, end.fd) else { continue };
+                held.extend(info.locks.into_iter().map(|lock| Held { pid: end.pid, lock }));
+            }
+            held
+        })
+    }
+
+    /// Who has a piece of shared memory.
+    pub fn mapped(&self, at: Shared) -> Vec<Mapped> {
+        let stretches = self.shared().by_file.get(&(at.device, at.inode));
+        let place = |s: &Stretch| {
+            let inside = at.offset.checked_sub(s.offset).filter(|inside| *inside < s.len)?;
+            Some(Mapped { pid: s.pid, address: s.start + inside })
+        };
+        stretches.into_iter().flatten().filter_map(place).collect()
+    }
+
+    fn shared(&self) -> &SharedMemory {
+        self.shared.get_or_init(|| {
+            let mut shared = SharedMemory::default();
+            for (pid, stat) in &self.stats {
+                shared.add(*pid, stat);
+            }
+            shared
+        })
+    }
+}
+
+impl Ends {
+    fn add(&mut self, pid: i32, stat: &Stat) {
+        let Some(tid) = living(pid, stat) else { return };
+        match descriptors::read_all(tid) {
+            Ok(found) => {
+                for Descriptor { fd, target } in found {
+                    let end = End { pid, tid, fd };
+                    match &target {
+                        Target::Path(path) if is_device(path) => continue,
+                        Target::Path(_) => {
+                            self.files.push(end);
+                            continue;
+                        }
+                        Target::Other(_) | Target::Signals | Target::Pidfd => continue,
+                        // What is registered with it is in no table, and moves by itself.
+                        Target::Uring => {
+                            self.hidden.insert(pid, "which uses io_uring");
+                        }
+                        _ => {}
+                    }
+                    self.by_target.entry(target).or_default().push(end);
+                }
+            }
+            Err(error) if is_gone(&error) => {}
+            Err(_) => {
+                self.hidden.insert(pid, "whose files are not visible");
+            }
+        }
+    }
+}
+
+fn is_device(path: &str) -> bool {
+    path.starts_with("/dev/") && !path.starts_with("/dev/shm/")
+}
+
+impl SharedMemory {
+    fn add(&mut self, pid: i32, stat: &Stat) {
+        let Some(tid) = living(pid, stat) else { return };
+        let text = match fs::read(format!("/proc/{tid}/maps")) {
+            Ok(text) => text,
+            Err(error) if is_gone(&error) => return,
+            Err(_) => {
+                self.hidden.insert(pid);
+                return;
+            }
+        };
+        // Most lines are libraries: only what is shared is looked at closer.
+        let is_shared = |line: &&[u8]| {
+            let flags = line.iter().position(|b| *b == b' ').unwrap_or(0) + 1;
+            line.get(flags + 3) == Some(&b's')
+        };
+        let lines: Vec<&[u8]> = text.split(|b| *b == b'\n').filter(is_shared).collect();
+        for mapping in Maps::parse(&lines.join(&b'\n')).iter() {
+            let stretch =
+                Stretch { pid, start: mapping.start, len: mapping.len(), offset: mapping.offset };
+            self.by_file.entry((mapping.device, mapping.inode)).or_default().push(stretch);
+        }
+    }
+}
+
+/// A thread of a process that has not ended; `None` when all have.
+fn living(pid: i32, stat: &Stat) -> Option<i32> {
+    if !stat.is_dead() {
+        return Some(pid);
+    }
+    // A leader may end before its threads.
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).ok()?;
+    let tids = tasks.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    tids.filter(|tid| *tid != pid).find(|tid| {
+        let stat = fs::read(format!("/proc/{pid}/task/{tid}/stat")).ok();
+        stat.and_then(|text| Stat::parse(&text)).is_some_and(|s| !s.is_dead())
+    })
+}
+
+fn is_gone(error: &std::io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::ENOENT | libc::ESRCH))
+}
