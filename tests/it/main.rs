@@ -15,5 +15,5 @@ mod tasks;
 mod template;
 mod tidy;
 mod tui;
-mod xray;
 mod waits;
+mod xray;
