@@ -2,16 +2,18 @@
 
 use super::args::LogsArgs;
 use super::failure::Failure;
+use super::logs::kept_job;
 use super::{exit, reach};
 use crate::clock;
 use crate::control::client;
+use crate::control::kept::KeptTasks;
 use crate::control::proto::{Role, ToClient, ToServer};
 use crate::control::runs::KnownRun;
 use crate::exec::{self, Outputs};
 use crate::model::query::{
     Chunk, Found, Hit, Pace, Query, Recent, RecentCursor, Reply, Search, SearchScope, Stream,
 };
-use crate::model::{AttemptId, Event, JobNo, JobPlace, JobRef, Pattern, Wall};
+use crate::model::{AttemptId, Event, JobNo, JobRef, Pattern, Wall};
 use crate::report::{Link, SocketLink};
 use crate::supervisor::search::{self, What};
 use std::io::{self, BufRead, BufReader, Write};
@@ -42,24 +44,20 @@ pub fn lines(args: &LogsArgs, known: KnownRun) -> Result<i32, Failure> {
             None => follow.print(out),
         };
     }
+    let kept = KeptTasks::read(&known.dir);
     let job = match &args.job {
         None => None,
-        Some(JobRef { place: JobPlace::Number(job), attempt }) => Some((*job, *attempt)),
-        Some(job) => {
-            return Err(Failure::usage(
-                format!("run `{}` has ended, and which job `{job}` was is not kept", known.id),
-                "Name the job by its number, which the summary and the report tell: `:17`.",
-            ));
-        }
+        Some(named) => Some((kept_job(&kept, named, &known)?, named.attempt)),
     };
+    let kept = kept.unwrap_or_default();
     let outputs = Outputs::new(&known.dir);
     match matcher {
         Some(matcher) => {
             let stream = only(args);
             let mut what = What { matcher, job, stream, from: None, max_hits: HITS };
-            search_kept(&outputs, &mut what, out)
+            search_kept(&outputs, &mut what, &kept, out)
         }
-        None => print_kept(&outputs, job, only(args), out),
+        None => print_kept(&outputs, job, only(args), &kept, out),
     }
 }
 
@@ -299,11 +297,15 @@ fn gone() -> Failure {
 fn search_kept<W: Write>(
     outputs: &Outputs,
     what: &mut What,
+    kept: &KeptTasks,
     mut out: Printer<W>,
 ) -> Result<i32, Failure> {
     loop {
-        let found = search::find(outputs, what, &|| false).map_err(Failure::own)?;
+        let mut found = search::find(outputs, what, &|| false).map_err(Failure::own)?;
         what.from = found.next;
+        for hit in &mut found.hits {
+            hit.label = kept.label(hit.attempt.job);
+        }
         if !print_found(&found, &mut out)? || found.next.is_none() {
             return Ok(exit::OK);
         }
@@ -316,6 +318,7 @@ fn print_kept<W: Write>(
     outputs: &Outputs,
     job: Option<(JobNo, Option<u32>)>,
     only: Option<Stream>,
+    tasks: &KeptTasks,
     mut out: Printer<W>,
 ) -> Result<i32, Failure> {
     let cannot = |e: io::Error| Failure::own(format!("cannot read the output: {e}"));
@@ -333,7 +336,7 @@ fn print_kept<W: Write>(
                 continue;
             }
             let at = Wall(meta.mtime() * 1_000_000 + meta.mtime_nsec() / 1_000);
-            let label = attempt.job.to_string();
+            let label = tasks.label(attempt.job);
             let mut reader = BufReader::new(file);
             let mut line = Vec::new();
             while reader.read_until(b'\n', &mut line).map_err(cannot)? > 0 {

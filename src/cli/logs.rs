@@ -5,6 +5,7 @@ use super::args::LogsArgs;
 use super::failure::Failure;
 use super::{exit, lines, reach};
 use crate::control::client;
+use crate::control::kept::KeptTasks;
 use crate::control::proto::{Role, ToClient, ToServer};
 use crate::control::runs::KnownRun;
 use crate::exec::{self, Outputs};
@@ -242,12 +243,7 @@ fn gone() -> Failure {
 
 /// Reads the files of a run that nobody supervises any more.
 fn ended(args: &LogsArgs, named: &JobRef, known: &KnownRun) -> Result<i32, Failure> {
-    let JobPlace::Number(job) = named.place else {
-        return Err(Failure::usage(
-            format!("run `{}` has ended, and which job `{}` was is not kept", known.id, named),
-            "Name the job by its number, which the summary and the report tell: `:17`.",
-        ));
-    };
+    let job = kept_job(&KeptTasks::read(&known.dir), named, known)?;
     let outputs = Outputs::new(&known.dir);
     let streams = [exec::Stream::Stdout, exec::Stream::Stderr];
     let written = |n: &u32| {
@@ -284,6 +280,27 @@ fn ended(args: &LogsArgs, named: &JobRef, known: &KnownRun) -> Result<i32, Failu
         }
     }
     Ok(exit::OK)
+}
+
+/// Finds the number of a job of a run that has ended.
+pub(super) fn kept_job(
+    kept: &Option<KeptTasks>,
+    named: &JobRef,
+    known: &KnownRun,
+) -> Result<JobNo, Failure> {
+    match (kept, &named.place) {
+        (_, JobPlace::Number(job)) => Ok(*job),
+        (Some(kept), place) => kept.find(place).map_err(|why| {
+            Failure::usage(why, "The summary of the run and its report name the jobs.")
+        }),
+        (None, _) => Err(Failure::usage(
+            format!(
+                "run `{}` never came to its end, and which job `{named}` was is not kept",
+                known.id
+            ),
+            "Name the job by its number: `:17`.",
+        )),
+    }
 }
 
 /// The last attempt of a job that has files, by their names `17-2.out`.

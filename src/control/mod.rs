@@ -5,6 +5,7 @@
 //! that the supervisor drives, [`runs`] the folders and sockets of runs. Decides nothing.
 
 pub mod client;
+pub mod kept;
 pub mod outbox;
 pub mod peer;
 pub mod proto;

@@ -418,7 +418,7 @@ impl RunFolder {
 }
 
 /// Writes a file so that a reader sees the old or the new text, never a part.
-fn write_atomically(path: &Path, text: &[u8]) -> io::Result<()> {
+pub(super) fn write_atomically(path: &Path, text: &[u8]) -> io::Result<()> {
     let mut temp = OsString::from(path);
     temp.push(format!(".{}", std::process::id()));
     fs::write(&temp, text)?;

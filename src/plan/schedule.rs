@@ -30,7 +30,7 @@ impl Plan {
     fn worker_reasons(&self, cpus: u32, cpus_why: &str, jobs: Option<WorkerCount>) -> Vec<String> {
         let reason = |count: WorkerCount| match count {
             WorkerCount::Auto => format!("auto: {cpus_why}"),
-            WorkerCount::Exactly(_) => "as written".to_owned(),
+            WorkerCount::Exactly(_) => "set in the file".to_owned(),
             WorkerCount::Percent(percent) => format!("{percent}% of {cpus} CPUs ({cpus_why})"),
             WorkerCount::CoresMinus(n) => format!("{cpus} CPUs minus {n} ({cpus_why})"),
         };

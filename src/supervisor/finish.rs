@@ -2,6 +2,7 @@
 
 use super::Supervisor;
 use super::launch::{Place, command};
+use crate::control::kept::{KeptTask, KeptTasks};
 use crate::control::proto::ToClient;
 use crate::control::runs::EndedInfo;
 use crate::engine::JobState;
@@ -9,7 +10,7 @@ use crate::model::locks::Deadlock;
 use crate::model::report::{
     CommandText, DeadlockReport, JobReport, REPORT_VERSION, RunReport, UnreadTask,
 };
-use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, Text};
+use crate::model::{AttemptId, JobNo, Now, Outcome, RunOutcome, Slot, TaskIdx, Text};
 use crate::plan::inputs::InputSet;
 use std::collections::HashSet;
 use std::time::Duration;
@@ -27,6 +28,10 @@ impl Supervisor {
             counts: *self.engine.state().counts(),
             trouble: self.trouble.clone(),
         };
+        if let Err(e) = self.kept_tasks().write(&self.folder.dir) {
+            let dir = self.folder.dir.display();
+            self.publisher.notice(format!("cannot write the names of the tasks in {dir}: {e}"));
+        }
         if let Err(e) = self.folder.finish(ended) {
             self.publisher.notice(e.to_string());
         }
@@ -40,6 +45,17 @@ impl Supervisor {
             trouble: self.trouble.clone(),
         };
         self.clients.send_to_owner(&bye);
+    }
+
+    fn kept_tasks(&self) -> KeptTasks {
+        let state = self.engine.state();
+        let tasks = (0_u32..).map(TaskIdx).zip(&self.prepared.schedule.tasks);
+        let kept = tasks.filter_map(|(task, rules)| {
+            let first = state.job_of(task, 0)?;
+            let n_jobs = state.task_counts(task).total;
+            Some(KeptTask { name: rules.name.clone(), first, n_jobs })
+        });
+        KeptTasks(kept.collect())
     }
 
     fn write_report(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
@@ -56,9 +72,7 @@ impl Supervisor {
     }
 
     fn head(&self, outcome: RunOutcome, exit_code: i32, at: Now) -> RunReport {
-        let task_name = |task: crate::model::TaskIdx| {
-            self.prepared.schedule.tasks[task.0 as usize].name.clone()
-        };
+        let task_name = |task: TaskIdx| self.prepared.schedule.tasks[task.0 as usize].name.clone();
         let unread = self.ledger.unread.iter();
         RunReport {
             version: REPORT_VERSION,
@@ -87,7 +101,7 @@ impl Supervisor {
                 text: deadlock.text.clone(),
             };
             for member in &deadlock.members {
-                let name = |task: crate::model::TaskIdx| {
+                let name = |task: TaskIdx| {
                     self.prepared.schedule.tasks.get(task.0 as usize).map(|t| t.name.clone())
                 };
                 report.tasks.extend(member.task.and_then(name));
@@ -104,7 +118,7 @@ impl Supervisor {
 
     fn job_report(&self, job: JobNo) -> JobReport {
         let state = self.engine.state();
-        let (task, index) = state.task_of(job).unwrap_or((crate::model::TaskIdx(0), 0));
+        let (task, index) = state.task_of(job).unwrap_or((TaskIdx(0), 0));
         let none = InputSet::none();
         let inputs = self.inputs[task.0 as usize].as_deref().unwrap_or(&none);
         let record = self.ledger.get(job);
@@ -122,9 +136,7 @@ impl Supervisor {
             _ => Outcome::Lost,
         };
         let pairs = inputs.vars(index).into_iter().map(|(n, v)| (n, Text(v.into_owned())));
-        let name = |task: crate::model::TaskIdx| {
-            self.prepared.schedule.tasks[task.0 as usize].name.clone()
-        };
+        let name = |task: TaskIdx| self.prepared.schedule.tasks[task.0 as usize].name.clone();
         let row =
             JobReport::unstarted(job.0, name(task), index + 1, pairs.collect(), text, outcome);
         let row = JobReport {

@@ -24,10 +24,12 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         feedback(model, canvas);
         return;
     }
-    let end = keys(model, canvas, width);
     let own = own_use(model);
+    // What ganger costs is always in sight where that takes no more than a fifth of the line.
     let cells = own.width() as u16;
-    if cells > 0 && end + cells + 2 < width {
+    let room = if cells > 0 && cells * 5 <= width { width - cells - 1 } else { width };
+    keys(model, canvas, room);
+    if room < width {
         canvas.put_right(width - 1, 0, &own, Role::Dim);
     }
 }
@@ -67,8 +69,8 @@ fn feedback(model: &Model, canvas: &mut Canvas<'_>) {
 /// Cells of the hint that says how to leave.
 const LEAVE_CELLS: u16 = 8;
 
-/// Key hints, as many as have room; each can be clicked. Returns where they end.
-fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
+/// Key hints, as many as have room; each can be clicked.
+fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
     let bar = |b: &Binding| {
         let (key, word) = b.bar.split_once('|')?;
         Some((b.act, model.keymap.changed_key(b.act).unwrap_or_else(|| key.to_owned()), word))
@@ -92,7 +94,6 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) -> u16 {
         let (act, shown, word) = bar;
         x = key(canvas, x, (*act, shown, word), (Role::Key, Role::KeyText)) + 2;
     }
-    x
 }
 
 /// One hint, which can be clicked; returns where it ends.

@@ -85,8 +85,11 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
     let room = width.saturating_sub(at + 4);
     if size_cells <= room {
         canvas.put_right(width.saturating_sub(1), 0, &size, Role::Dim);
-    } else if room >= 10 {
+    } else if room >= 20 {
         canvas.put_cut(at + 3, 0, room, &size, Role::Dim);
+    } else if room >= 10 {
+        let n_workers = size.split(':').next().unwrap_or_default();
+        canvas.put_cut(at + 3, 0, room, n_workers, Role::Dim);
     }
 }
 

@@ -289,6 +289,12 @@ impl Keymap {
         Some(changed.split(' ').next().unwrap_or_default().to_owned())
     }
 
+    /// Returns the first key of an act, as it is written on the screen.
+    pub fn key_of(&self, act: Act) -> String {
+        let at = KEYMAP.iter().position(|b| b.act == act);
+        at.and_then(|at| self.keys[at].first()).map(KeyPress::to_string).unwrap_or_default()
+    }
+
     fn changed(&self, binding: &Binding) -> Option<String> {
         let at = KEYMAP.iter().position(|b| b.act == binding.act)?;
         let keys = &self.keys[at];

@@ -397,8 +397,16 @@ fn lines_of_all_jobs_are_followed_searched_and_have_times() {
 
     let kept = home.ok(&["logs", "--all", "-r", &id]);
     assert_eq!(kept.lines().count(), followed.lines().count());
-    assert_eq!(home.ok(&["logs", "--search", "end of 3", "-r", &id]), ":3 | no end of 3\n");
-    assert!(home.fails(2, &["logs", "a:3", "--search", "x", "-r", &id]).contains("not kept"));
+    assert_eq!(home.ok(&["logs", "--search", "end of 3", "-r", &id]), "a:3 | no end of 3\n");
+    assert_eq!(
+        home.ok(&["logs", "a:3", "--search", "warning", "-r", &id]),
+        "a:3 ! a warning of 3\n"
+    );
+    let (by_name, by_number) =
+        (home.output(&["logs", "a:3", "-r", &id]), home.output(&["logs", ":3", "-r", &id]));
+    assert!(!by_name.stdout.is_empty() && by_name == by_number);
+    let missing = home.fails(2, &["logs", "a:99", "-r", &id]);
+    assert!(missing.contains("no job `a:99` was in this run: `a:3` is the last one"), "{missing}");
 }
 
 #[test]

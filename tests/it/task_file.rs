@@ -248,7 +248,7 @@ fn needs_pools_and_rules_arrive_in_the_plan() {
     let (schedule, reasons) = plan.schedule(8, "8 cores", None);
     let sizes: Vec<_> = schedule.pools.iter().map(|p| (p.min, p.start, p.max)).collect();
     assert_eq!(sizes, [(1, 3, 4096), (1, 8, 9), (2, 12, 4096)]);
-    assert_eq!(reasons, ["as written", "auto: 8 cores", "150% of 8 CPUs (8 cores)"]);
+    assert_eq!(reasons, ["set in the file", "auto: 8 cores", "150% of 8 CPUs (8 cores)"]);
 }
 
 #[test]

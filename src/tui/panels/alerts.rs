@@ -200,7 +200,7 @@ fn status(model: &Model) -> Vec<Span> {
 /// the newest.
 fn foot(model: &Model, width: u16) -> Vec<Span> {
     if let Some(alert) = selected_alert(model) {
-        let hint = format!("{} {}", model.look.glyphs.arrow, alert.hint);
+        let hint = format!("{} {}", model.look.glyphs.arrow, hint_here(model, alert));
         return if hint.width() <= usize::from(width) {
             vec![(hint, Role::KeyText)]
         } else {
@@ -250,6 +250,16 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     scroll_bar(canvas, super::ALERTS, model.failures.offset, rows(model));
 }
 
+/// What to do about an alert on the screen: with keys, where the hint names a command.
+fn hint_here(model: &Model, alert: &Alert) -> String {
+    if alert.kind != AlertKind::HungJob {
+        return alert.hint.clone();
+    }
+    let key = |act| model.keymap.key_of(act);
+    let (output, details, kill) = (key(Act::Open), key(Act::Details), key(Act::KillMenu));
+    format!("{output} shows what it said, {details} says more about it, {kill} ends it.")
+}
+
 /// How bad, what with numbers, since when, and where there is room what to do.
 fn draw_alert(model: &Model, row: &mut Canvas<'_>, alert: &Alert) {
     let width = row.width();
@@ -268,7 +278,7 @@ fn draw_alert(model: &Model, row: &mut Canvas<'_>, alert: &Alert) {
     let text_role = if alert.level == AlertLevel::Advice { Role::Text } else { role };
     let at = row.put_cut(x, 0, end.saturating_sub(x), &alert.text, text_role);
     let room = end.saturating_sub(at + 2);
-    let hint = format!("{} {}", row.glyphs().arrow, alert.hint);
+    let hint = format!("{} {}", row.glyphs().arrow, hint_here(model, alert));
     if hint.width() <= usize::from(room) {
         row.put_cut(at + 2, 0, room, &hint, Role::Dim);
     }
