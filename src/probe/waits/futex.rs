@@ -80,7 +80,12 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
 
     let is_thread = |tid| process.thread_called(tid).is_some();
-    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl"));
+    // Its file is one with the loader; Debian and others map it by its other name, which glibc
+    // has only with a number behind it.
+    let is_musl = maps.iter().any(|m| {
+        let name = m.path.rsplit('/').next().unwrap_or_default();
+        name == "libc.so" || name.starts_with("ld-musl")
+    });
     let object = if is_musl {
         classify_musl(futex, &window, &is_thread)
     } else {
