@@ -28,7 +28,9 @@ fn main() -> Result<()> {
     let number =
         |at: usize| -> Result<u64> { Ok(words.get(at).ok_or("a number is missing")?.parse()?) };
     let pace = Duration::from_secs(1) / number(1)?.max(1) as u32;
-    let pids = |from: usize| words.iter().skip(from).map(|word| Ok(word.parse()?)).collect();
+    let pids = |from: usize| -> Result<Vec<i32>> {
+        words.iter().skip(from).map(|word| Ok(word.parse()?)).collect()
+    };
     match words.first().map(String::as_str) {
         Some("soak") => soak(pace, &pids(2)?),
         Some("cost") => cost(pace, Duration::from_secs(number(2)?), number(3)? as i32),
@@ -82,9 +84,13 @@ fn soak(pace: Duration, pids: &[i32]) -> Result<()> {
             waits += look.waits.len() as u64;
             if let Some(last) = &one.last {
                 let report = xray::judge(last, &look);
-                for finding in &report.findings {
+                // Once a look, however much is said of it.
+                if let Some(finding) = report.findings.first() {
                     findings += 1;
-                    println!("{}", json!({"pid": one.pid, "finding": finding}));
+                    println!(
+                        "{}",
+                        json!({"pid": one.pid, "finding": finding, "waits": report.waits})
+                    );
                 }
             }
             one.last = Some(look);
@@ -109,7 +115,7 @@ fn rest_until(then: Mono) {
 
 fn cost(pace: Duration, time: Duration, pid: i32) -> Result<()> {
     let mut tracker = tracker(pid)?;
-    let mut took = |what: &str, tracker: &mut Tracker, act: &dyn Fn(&mut Tracker)| {
+    let took = |what: &str, tracker: &mut Tracker, act: &dyn Fn(&mut Tracker)| {
         // The first one opens files.
         act(tracker);
         let (end, cpu) = (clock::mono() + time, cpu_s());
