@@ -19,3 +19,4 @@ mod tidy;
 mod tui;
 mod waits;
 mod why;
+mod xray;

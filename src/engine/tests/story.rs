@@ -268,14 +268,12 @@ impl Story {
             },
             "wait" => Op::EventWait { name: names[0].clone(), timeout_ms: None },
             "set" => Op::EventSet { name: names[0].clone() },
-            "meet" => {
-                Op::BarrierWait {
-                    name: names[0].clone(),
-                    parties: Some(3),
-                    act: false,
-                    timeout_ms: None,
-                }
-            }
+            "meet" => Op::BarrierWait {
+                name: names[0].clone(),
+                parties: Some(3),
+                act: false,
+                timeout_ms: None,
+            },
             _ => Op::Acquire { names, kind: LockKind::Lock, shared: false, timeout_ms: None },
         };
         let attempt = self.engine.state.attempt(job).map(|a| a.id);
