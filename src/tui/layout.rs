@@ -435,7 +435,7 @@ mod tests {
             focus: 2,
             zoom: false,
             notice: 0,
-            there: &|_| true,
+            there: &|panel| panel != super::super::panels::LOCKS,
             view: &views[0],
             view_no: 0,
             splits: &splits,
