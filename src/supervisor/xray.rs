@@ -7,7 +7,7 @@
 use crate::clock;
 use crate::model::limits::XRAY_APART;
 use crate::model::waits::Look;
-use crate::model::waits::report::{Report, Verdict};
+use crate::model::waits::report::Report;
 use crate::model::{Mono, ProcRef};
 use crate::probe::waits::{Root, Scope, Tick, Tracker};
 use crate::xray;
@@ -22,8 +22,8 @@ const TICK_WATCHED: Duration = Duration::from_millis(200);
 /// for may lose the last one who could end it without any of them moving.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
 /// A look is followed by a rest of so many times what it took, so that looking at very many
-/// processes costs no more than a few percent of a core.
-const REST: u32 = 20;
+/// processes costs no more than a tenth of a core.
+const REST: u32 = 10;
 /// How long a finding has to stand before a single question is answered with it, as long as
 /// threads have to be still to become suspects of the loop.
 const STANDING: Duration = Duration::from_millis(500);
@@ -318,11 +318,10 @@ pub fn is_seen(root: ProcRef, look: &Report) -> Result<(), LookError> {
     if look.processes == 0 {
         return Err(LookError::Gone { pid });
     }
-    let hidden = look.not_visible.iter().find(|hidden| hidden.pid == pid && hidden.what == "waits");
-    match hidden {
-        Some(hidden) if look.waits.is_empty() && look.verdict == Verdict::Healthy => {
-            Err(LookError::Hidden { pid, why: hidden.why.clone() })
-        }
+    let hidden = |pid| look.not_visible.iter().find(|h| h.pid == pid && h.what == "waits");
+    let sees_nothing = look.waits.iter().all(|wait| hidden(wait.who.proc.pid).is_some());
+    match hidden(pid) {
+        Some(hidden) if sees_nothing => Err(LookError::Hidden { pid, why: hidden.why.clone() }),
         _ => Ok(()),
     }
 }

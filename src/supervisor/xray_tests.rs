@@ -1,6 +1,7 @@
 //! The loop with looks that are made up, and a clock that is set by hand.
 
 use super::*;
+use crate::model::waits::report::Verdict;
 use crate::model::waits::{
     Certainty, Need, OnDeath, ProcessFact, Resource, Stamp, ThreadFact, ThreadRef, ThreadState,
     WaitFact, WaitKind, Waker,
@@ -11,6 +12,7 @@ use std::sync::{Arc, Mutex};
 #[derive(Default)]
 struct World {
     suspects: u32,
+    who: u64,
     /// Both wait for each other.
     hung: bool,
     /// Goes up with every look while they only seem hung.
@@ -43,7 +45,7 @@ impl Looks for Fake {
     fn tick(&mut self, _: Mono) -> Tick {
         let mut world = self.0.lock().unwrap();
         world.ticks += 1;
-        Tick { processes: 2, threads: 2, suspects: world.suspects }
+        Tick { processes: 2, threads: 2, suspects: world.suspects, who: world.who }
     }
 
     fn look(&mut self, now: Mono, scope: Scope) -> Look {
@@ -149,6 +151,12 @@ fn a_new_suspect_is_looked_at_within_a_tick_however_long_others_have_been() {
     let told = run_until(&mut state, &mut now, 40_000 * MS);
     assert_eq!(told.len(), 1);
     assert!(told[0].0 <= before + 600, "told at {}, hung before {before}", told[0].0);
+    // One goes on as another comes to wait: as many as before, and not the same.
+    fake.set(|world| (world.who, world.hung) = (1, false));
+    let before = now / MS;
+    let told = run_until(&mut state, &mut now, 50_000 * MS);
+    assert_eq!(told.len(), 1);
+    assert!(told[0].0 <= before + 600, "told at {}, changed before {before}", told[0].0);
 }
 
 #[test]

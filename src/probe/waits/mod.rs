@@ -59,6 +59,8 @@ pub struct Tick {
     pub threads: u32,
     /// Threads in a call without a time limit that have not run for a while.
     pub suspects: u32,
+    /// Another number when these are not the same threads, or some of them ran in between.
+    pub who: u64,
 }
 
 /// Whose waits a look tells.

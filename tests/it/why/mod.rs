@@ -7,6 +7,7 @@ use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::OnceLock;
+use std::time::{Duration, Instant};
 
 /// The built program; `None`, and why, where there is no C compiler.
 fn fates() -> Option<&'static PathBuf> {
@@ -193,4 +194,63 @@ fn names_of_processes_do_nothing_to_the_terminal() {
         assert!(!text.contains(['\u{1b}', '\u{7}']), "{text:?}");
         assert!(text.contains("ab\u{fffd} (pid"), "{text:?}");
     }
+}
+
+/// Job `a` has ganger's lock `db` by its task and wants a file lock; `b` has the file lock and
+/// wants `db`.
+const CROSSED: &str = r#"
+locks: [db]
+workers: 2
+tasks:
+  - name: a
+    locks: [db]
+    run: |
+      until test -e b-has-it; do sleep 0.05; done
+      exec flock file true
+  - name: b
+    run: exec flock file sh -c 'touch b-has-it; exec GANGER lock db -- true'
+"#;
+
+#[test]
+fn a_circle_through_a_lock_of_ganger_and_a_file_lock_is_one_circle() {
+    if Command::new("flock").arg("--version").output().is_err() {
+        println!("skipped: no flock(1)");
+        return;
+    }
+    let home = Home::new();
+    let text = CROSSED.replace("GANGER", env!("CARGO_BIN_EXE_ganger"));
+    let mut run = home.start(&text, &[]);
+    run.started(1);
+    run.started(2);
+    let end = Instant::now() + Duration::from_secs(60);
+    let seen = loop {
+        let output = home.output(&["why", ":1", "--json"]);
+        assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");
+        let seen: Value = serde_json::from_slice(&output.stdout).unwrap();
+        if output.status.code() == Some(1) {
+            break seen;
+        }
+        assert!(Instant::now() < end, "no circle was seen: {seen:#}");
+    };
+    assert_eq!(seen["verdict"], "deadlock", "{seen:#}");
+    let waits = seen["waits"].as_array().unwrap();
+    let kinds: Vec<&str> =
+        waits.iter().map(|wait| wait["resource"]["kind"].as_str().unwrap()).collect();
+    assert!(kinds.contains(&"ganger_lock") && kinds.contains(&"file_lock"), "{kinds:?}");
+    let core = seen["findings"][0]["core"].as_array().unwrap();
+    let jobs: std::collections::BTreeSet<u64> =
+        core.iter().filter_map(|member| member["job"].as_u64()).collect();
+    assert_eq!(jobs.into_iter().collect::<Vec<_>>(), [1, 2]);
+    assert_eq!(seen["job"]["label"], "a:1");
+
+    let said = home.output(&["why", ":2"]);
+    let said = String::from_utf8(said.stdout).unwrap();
+    assert!(said.starts_with("b:1 (:2): running\n"), "{said}");
+    assert!(said.contains("ganger lock `db` held by a:1 (pid "), "{said}");
+    // Either way out leaves nothing behind.
+    let preview = home.ok(&["kill", ":2", "--preview"]);
+    assert!(preview.contains("free file lock") && !preview.contains("still stuck"), "{preview}");
+    home.ok(&["kill", ":2", "--now"]);
+    run.wait_for("job_ended", |event| event["job"] == 1);
+    assert_eq!(run.end(), 1);
 }
