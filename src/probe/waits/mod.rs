@@ -12,6 +12,7 @@
 
 mod child;
 mod descriptors;
+mod event;
 mod family;
 mod file_lock;
 pub mod futex;
@@ -22,12 +23,17 @@ mod look;
 pub mod maps;
 pub mod memory;
 mod pipe;
+mod poll;
 pub mod process;
 pub mod pthread;
 pub mod python;
+mod ready;
 pub mod scene;
+mod socket;
 mod status;
+mod stream;
 pub mod syscall;
+mod sysv;
 mod tracker;
 
 pub use tracker::Tracker;
