@@ -247,3 +247,61 @@ if __name__ == "__main__":
         }
     });
 }
+
+#[test]
+fn a_pool_whose_worker_was_killed_with_the_lock_of_its_queue_is_abandoned() {
+    let code = r#"
+def start():
+    role("w{}".format(os.getpid()))
+def reads(pid):
+    try:
+        return open("/proc/{}/syscall".format(pid)).read().startswith("0 ")
+    except OSError:
+        return False
+if __name__ == "__main__":
+    ctx = mp.get_context("METHOD")
+    pool = ctx.Pool(3, start)
+    victims = []
+    while not victims:
+        time.sleep(0.05)
+        victims = [p.pid for p in pool._pool if reads(p.pid)]
+    os.kill(victims[0], signal.SIGKILL)
+    role("parent")
+    time.sleep(600)
+"#;
+    // Three workers, and the one that takes the place of the killed one.
+    some(5, code, |program| {
+        let roles: Vec<String> = program.roles.keys().cloned().collect();
+        let workers = roles.iter().filter(|role| role.starts_with('w'));
+        let living: Vec<&String> = workers.filter(|role| program.is_alive(role)).collect();
+        assert_eq!(living.len(), 3, "{}: {roles:?}", program.words);
+        for worker in living {
+            // Older pools wake up ten times a second to look after their workers.
+            let abandoned = program.until(worker, |fact| fact.abandoned);
+            if ganger::probe::stacks::HAS_PYTHON {
+                assert_eq!(abandoned.resource.kind, WaitKind::MpLock, "{}", program.words);
+                assert!(abandoned.holders.is_empty());
+            }
+        }
+    });
+}
+
+#[test]
+fn an_idle_pool_waits_for_the_worker_that_waits_for_work() {
+    let code = r#"
+def start():
+    role("w{}".format(os.getpid()))
+if __name__ == "__main__":
+    ctx = mp.get_context("METHOD")
+    pool = ctx.Pool(2, start)
+    role("parent")
+    time.sleep(600)
+"#;
+    some(3, code, |program| {
+        let roles: Vec<String> = program.roles.keys().cloned().collect();
+        let fact = roles.iter().find_map(|role| program.waits_on_futex(role)).unwrap();
+        assert_eq!(fact.resource.kind, WaitKind::MpLock, "{}", program.words);
+        assert!(!fact.abandoned);
+        assert_eq!(fact.holders.len(), 1, "{}: {fact:?}", program.words);
+    });
+}

@@ -157,6 +157,43 @@ impl Program {
         found.unwrap_or_else(|| panic!("{}: {role} does not wait: {look:?}", self.words)).clone()
     }
 
+    /// Looks again until what is seen of a role is as wanted.
+    pub fn until(&mut self, role: &str, wanted: fn(&WaitFact) -> bool) -> WaitFact {
+        let give_up = Instant::now() + PATIENCE;
+        loop {
+            let fact = self.look(role);
+            if wanted(&fact) {
+                return fact;
+            }
+            assert!(Instant::now() < give_up, "{}: {role}: {fact:?}", self.words);
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
+    pub fn is_alive(&self, role: &str) -> bool {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.roles[role].0));
+        stat.is_ok_and(|stat| !stat.contains(") Z "))
+    }
+
+    /// What the role waits for once one of all stands on a futex; `None` when it stands elsewhere.
+    pub fn waits_on_futex(&mut self, role: &str) -> Option<WaitFact> {
+        let (pid, tid) = self.roles[role];
+        let path = format!("/proc/{pid}/task/{tid}/syscall");
+        let give_up = Instant::now() + PATIENCE;
+        while Instant::now() < give_up {
+            let line = fs::read_to_string(&path).unwrap_or_default();
+            if on_futex(&line) {
+                return Some(self.look(role));
+            }
+            // A read: this one has the lock.
+            if line.starts_with("0 ") || role == "parent" {
+                return None;
+            }
+            std::thread::park_timeout(Duration::from_millis(10));
+        }
+        None
+    }
+
     pub fn frames(&mut self, role: &str) -> Vec<Frame> {
         self.tracker.set_frames(true);
         self.look(role).frames

@@ -1,14 +1,13 @@
 //! What looks ask of languages: Python's locks, and the frames of all.
 
 use super::{FutexSite, Python, Sharer};
-use crate::model::waits::{Frame, WaitFact, Waker};
+use crate::model::waits::{Frame, WaitFact};
 use crate::probe::stacks::{Registers, Stacks};
-use crate::probe::waits::futex::{Place, place_of};
+use crate::probe::waits::futex::sharers;
 use crate::probe::waits::process::{Process, Thread};
 use crate::probe::waits::scene::Scene;
 use crate::probe::waits::syscall::{Call, Line, Sys};
 use crate::probe::waits::{Insight, maps::Maps};
-use std::rc::Rc;
 
 /// Locks of Python, and where threads stand in Python and native code.
 #[derive(Default)]
@@ -29,23 +28,13 @@ impl Insight for Languages {
             return;
         }
         let address = call.args[0];
-        let Some((place, _)) = place_of(maps, address) else { return };
-        let others = match place {
-            Place::Private => Vec::new(),
-            Place::Shared(shared) => scene.mapped(shared),
-        };
-        let others: Vec<(Rc<Process>, u64)> = others
-            .into_iter()
-            .filter(|mapped| mapped.pid != process.pid())
-            .filter_map(|mapped| Some((scene.process(mapped.pid)?, mapped.address)))
-            .filter(|(process, _)| !process.is_dead())
-            .collect();
-        let is_open = |waker: &Waker| matches!(waker, Waker::Outside(_));
+        let Some(found) = sharers(scene, process, address) else { return };
         let mut sharers = vec![sharer(process, maps, address)];
-        let mut all_seen = !wait.needs.iter().any(|need| need.wakers.iter().any(is_open));
-        for (process, address) in &others {
-            match process.maps() {
-                Ok(maps) => sharers.push(sharer(process, maps, *address)),
+        let mut all_seen = found.all_seen;
+        for (other, address) in &found.all {
+            match other.maps() {
+                _ if other.pid() == process.pid() || other.is_dead() => {}
+                Ok(maps) => sharers.push(sharer(other, maps, *address)),
                 Err(_) => all_seen = false,
             }
         }
@@ -54,7 +43,7 @@ impl Insight for Languages {
             stack_pointer: call.stack_pointer,
             address,
             sharers,
-            shared: place != Place::Private,
+            shared: found.shared,
             all_seen,
         };
         self.python.refine(&site, &mut self.stacks, wait);

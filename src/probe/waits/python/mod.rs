@@ -7,7 +7,7 @@
 
 mod insight;
 mod object;
-mod scan;
+pub mod scan;
 mod semlock;
 mod source;
 mod threading;
@@ -18,6 +18,7 @@ use super::maps::Maps;
 use super::memory::Memory;
 use super::pthread::{Threads, Who};
 use crate::model::ids::ProcRef;
+use crate::model::limits;
 use crate::model::waits::{LastOwner, ThreadRef, WaitFact, WaitKind};
 use crate::probe::stacks::{Stacks, runs_python};
 use semlock::Places;
@@ -105,6 +106,10 @@ impl Python {
 
     /// `Lock #2`: the same as long as this lives.
     fn numbered(&mut self, kind: WaitKind, id: &str, class: &str) -> String {
+        if self.numbers.len() >= limits::LOCKS_NAMED {
+            self.numbers.clear();
+            self.owners.clear();
+        }
         let next = 1 + self.numbers.keys().filter(|(k, _)| *k == kind).count();
         let number = *self.numbers.entry((kind, id.to_owned())).or_insert(next);
         format!("{class} #{number}")
