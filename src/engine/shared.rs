@@ -15,9 +15,15 @@ const PERMITS_AT_MOST: u32 = 1_000_000;
 
 impl Engine {
     /// Takes in what clients and processes do. The engine's own changes come from nobody else.
-    pub(super) fn take_lock_change(&mut self, change: LockChange) {
-        if !matches!(change, LockChange::TimePassed | LockChange::Settled) {
-            self.change_locks(change);
+    pub(super) fn take_lock_changes(&mut self, changes: Vec<LockChange>) {
+        for change in changes {
+            let own = matches!(
+                change,
+                LockChange::TimePassed | LockChange::Settled | LockChange::CellOpened { .. }
+            );
+            if !own {
+                self.change_locks(change);
+            }
         }
     }
 
@@ -64,7 +70,12 @@ impl Engine {
         if takes.is_empty() || self.state.locks().could_take(task, takes) {
             return false;
         }
+        let names = takes.locks.iter().map(|(n, _)| n).chain(takes.uses.iter().map(|(n, _)| n));
+        let elsewhere = self.state.locks().elsewhere(names);
         self.emit(Event::LocksAwaited { task, at: self.now });
+        for name in elsewhere {
+            self.effect(Effect::CloseCell { name });
+        }
         true
     }
 
@@ -137,6 +148,14 @@ impl Engine {
     fn change_for_people(&mut self, op: Op) {
         let (client, id, party): (ClientNo, _, _) = (NOBODY, 0, Party::default());
         self.change_locks(LockChange::Asked { client, id, party, op });
+    }
+
+    /// What nobody waits for goes back to the memory that clients share.
+    pub(super) fn open_cells(&mut self) {
+        for (name, permits) in self.state.take_openable() {
+            self.change_locks(LockChange::CellOpened { name: name.clone() });
+            self.effect(Effect::OpenCell { name, permits });
+        }
     }
 
     // ---- deadlocks

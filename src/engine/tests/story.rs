@@ -201,7 +201,7 @@ impl Story {
                 job,
                 ref names @ ..,
             ] => {
-                return Input::Locks(self.lock_change(words[0], self.job(job), names));
+                return Input::Locks(vec![self.lock_change(words[0], self.job(job), names)]);
             }
             ["no-help", no] => return Input::NoHelp { no: no.parse().unwrap() },
             ["saw", ref words @ ..] => return Input::Seen(self.sighting(words)),
@@ -259,12 +259,21 @@ impl Story {
                 priority: 0,
                 timeout_ms: None,
             },
-            "get" => Op::QueueGet { name: names[0].clone(), n: 1, keep: false, timeout_ms: None },
+            "get" => Op::QueueGet {
+                name: names[0].clone(),
+                n: 1,
+                keep: false,
+                tied: false,
+                timeout_ms: None,
+            },
             "wait" => Op::EventWait { name: names[0].clone(), timeout_ms: None },
             "set" => Op::EventSet { name: names[0].clone() },
-            "meet" => {
-                Op::BarrierWait { name: names[0].clone(), parties: Some(3), timeout_ms: None }
-            }
+            "meet" => Op::BarrierWait {
+                name: names[0].clone(),
+                parties: Some(3),
+                act: false,
+                timeout_ms: None,
+            },
             _ => Op::Acquire { names, kind: LockKind::Lock, shared: false, timeout_ms: None },
         };
         let attempt = self.engine.state.attempt(job).map(|a| a.id);
@@ -488,6 +497,8 @@ impl Story {
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
             Effect::LookForHelp { no, .. } => format!("look {no}"),
+            Effect::CloseCell { name } => format!("close {name}"),
+            Effect::OpenCell { name, permits } => format!("open {name} {permits}"),
             Effect::Tell { client, result, .. } => {
                 let fate = match result {
                     Ok(Given::Locks { owner_died }) if !owner_died.is_empty() => {

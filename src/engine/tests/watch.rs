@@ -510,7 +510,10 @@ impl Watch {
 
     fn effect(&mut self, effect: &Effect, bundled: bool) -> Check {
         match effect {
-            Effect::Tell { .. } | Effect::LookForHelp { .. } => {}
+            Effect::Tell { .. }
+            | Effect::LookForHelp { .. }
+            | Effect::OpenCell { .. }
+            | Effect::CloseCell { .. } => {}
             Effect::Launch { attempt, task, slot, .. } => {
                 let seen = self.running(*attempt)?;
                 ensure!(!seen.launch_ordered, "launched twice");
