@@ -98,7 +98,8 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
 
 /// The key that turns to a panel, small and close to its name where there are such digits.
 fn number(canvas: &Canvas<'_>, panel: usize) -> String {
-    let digit = canvas.glyphs().digits.get(panel + 1).copied().unwrap_or(" ");
+    // Keys go to nine.
+    let Some(digit) = canvas.glyphs().digits.get(panel + 1) else { return " ".to_owned() };
     if digit.is_ascii() { format!(" {digit} ") } else { format!(" {digit}") }
 }
 
