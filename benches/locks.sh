@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # What jobs share: pairs of acquire and release per second over the socket; `ganger lock db -- true`
 # beside `flock FILE true`; 64 processes on 4 locks, with the CPU that the supervisor takes; 100,000
-# items through a queue from 8 processes, counted, beside multiprocessing.Queue.
+# items through a queue from 8 processes, counted, beside multiprocessing.Queue; pairs of the
+# Python package beside multiprocessing.Lock.
 #
 #   benches/locks.sh [SECONDS] [ROUNDS]
 #
@@ -47,39 +48,10 @@ awk -v a="$before" -v b="$(cpu)" -v s="$seconds" \
   'BEGIN { printf "the supervisor took %.0f%% of a core meanwhile\n", (b - a) / s * 100 }'
 for batch in 1 100; do "$client" queue "$GANGER_SOCKET" 100000 8 $batch; done
 if command -v python3 >/dev/null; then
-  python3 - <<'PYTHON'
-import multiprocessing as mp
-import time
-
-N, HALF = 100_000, 4
-mp.set_start_method("fork")
-queue = mp.Queue(1000)
-
-
-def put(begin, end):
-    for n in range(begin, end):
-        queue.put(n)
-
-
-def get():
-    while queue.get() is not None:
-        pass
-
-
-began = time.monotonic()
-getters = [mp.Process(target=get) for _ in range(HALF)]
-putters = [mp.Process(target=put, args=(N * i // HALF, N * (i + 1) // HALF)) for i in range(HALF)]
-for process in getters + putters:
-    process.start()
-for process in putters:
-    process.join()
-for _ in getters:
-    queue.put(None)
-for process in getters:
-    process.join()
-took = time.monotonic() - began
-print(f"multiprocessing.Queue, as many processes: {took:.2f} s, {N / took:.0f}/s")
-PYTHON
+  export PYTHONPATH=$PWD/python PYTHONDONTWRITEBYTECODE=1
+  python3 benches/locks.py pairs
+  GANGER_NO_FAST=1 python3 benches/locks.py socket-pairs
+  python3 benches/locks.py queue
 fi
 touch "$scratch/go"
 wait $supervisor

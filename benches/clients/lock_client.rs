@@ -215,7 +215,8 @@ fn get(socket: &str, batch: u64) -> Result<()> {
     let n = u32::try_from(batch)?;
     let mut got = String::new();
     loop {
-        let op = Op::QueueGet { name: items_name(batch), n, keep: false, timeout_ms: None };
+        let op =
+            Op::QueueGet { name: items_name(batch), n, keep: false, tied: false, timeout_ms: None };
         // Closed and empty.
         let Ok(Given::Items { items, .. }) = sharer.ask(op)? else { break };
         for item in items {

@@ -85,4 +85,4 @@ def __getattr__(name):
 
 def table(*names):
     """The live table of the run's primitives, of some names or of all."""
-    return ask("list", **({"names": list(names)} if names else {}))["entries"]
+    return ask("list", **({"names": list(names)} if names else {}))["locks"]

@@ -27,6 +27,9 @@ class _Local(threading.local):
     seat = 0                                     # -1: none to be had
     keeper = None
 
+    def __init__(self):
+        self.held = []                           # locks that it has, in the order of taking
+
 
 class _Keeper:
     """Gives a thread's seat to another one when the thread ends, unless it still holds a lock:
@@ -59,6 +62,7 @@ def _after_fork():
     _attaching = threading.Lock()
     del _free[:]
     local.seat, local.keeper = 0, None
+    del local.held[:]
 
 
 os.register_at_fork(after_in_child=_after_fork)

@@ -163,7 +163,8 @@ class Queue(standard.Queue):
         self._make()
         fields = {"name": self.name, "n": 1}
         if self._joinable:
-            fields["keep"] = True
+            # The taker is this process, which may be killed and its job go on.
+            fields["keep"] = fields["tied"] = True
         fields.update(_client.milliseconds(block, timeout))
         got = []
         try:

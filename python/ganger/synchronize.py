@@ -17,6 +17,8 @@ from ._fast import CLOSED, HOLDER, SINCE, TAKEN, local
 RECURSIVE_MUTEX, SEMAPHORE = standard.RECURSIVE_MUTEX, standard.SEMAPHORE
 SEM_VALUE_MAX = standard.SEM_VALUE_MAX
 _plain = {}                                      # without a run: what a name= means in here
+_orders = set()                                  # (first, second): told to the run already
+ORDERS = 10000
 
 
 class Handle:
@@ -49,7 +51,7 @@ class Handle:
         return {}
 
     def entry(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0] if entries else None
 
     def _count(self):
@@ -97,6 +99,10 @@ class LockHandle(Handle):
                     self.owner_died = False
                     self.thread = me
                     self.count += 1
+                    held = local.held
+                    if held:
+                        self.note_order(held, me)
+                    held.append(self)
                     return True
                 words[seat] = 0
             except BaseException:
@@ -126,12 +132,26 @@ class LockHandle(Handle):
             self.owner_died = self.name in answer.get("owner_died", ())
             self.thread = threading.get_ident()
             self.count += 1
+            if local.held:
+                self.note_order(local.held, self.thread)
+            local.held.append(self)
             return True
         except BaseException:
             if got and got[0].get("ok"):
                 self.count = 0
                 _shielded(lambda: _client.tell("release", names=[self.name]))
             raise
+
+    def note_order(self, held, me):
+        """Tells the run, once for each two locks, that this one was taken while that was held: it
+        warns of locks that are taken in both orders. Of those in `held` that another thread gave
+        back, or an interrupt, nothing is told."""
+        for other in held:
+            order = other.name, self.name
+            if (order not in _orders and other is not self and other.count and other.thread == me
+                    and len(_orders) < ORDERS):
+                _orders.add(order)
+                _client.tell("fast_order", first=order[0], second=order[1])
 
     def release(self):
         me = threading.get_ident()
@@ -141,6 +161,11 @@ class LockHandle(Handle):
             if self.count > 1:
                 self.count -= 1
                 return
+        held = local.held
+        if held and held[-1] is self:
+            held.pop()
+        elif self in held:
+            held.remove(self)
         words, seat, cell = self.words, local.seat, self.cell
         if (words is not None and seat > 0 and words[cell + HOLDER] == seat
                 and not words[cell + CLOSED] and words[seat] == 0):
@@ -332,11 +357,8 @@ class _Named:
     def hold(self, timeout=None):
         """`with lock.hold(timeout=5):` raises `ganger.TimeoutError`, which says who holds it."""
         if isinstance(self._semlock, Handle):
-            try:
-                if not self.acquire(True, timeout):
-                    raise _client.TimeoutError(self._held_by(timeout))
-            except _client.Refused:
-                raise
+            if not self.acquire(True, timeout):
+                raise _client.TimeoutError(self._held_by(timeout))
         elif not self.acquire(True, timeout):
             raise _client.TimeoutError("it did not become free in %ss" % timeout)
         try:
@@ -349,7 +371,7 @@ class _Named:
         entry = self._semlock.entry()
         for holder in (entry or {}).get("holders", ()):
             held = monotonic_ns() // 1000 - holder.get("since", 0)
-            text += ": held by %s for %.1fs" % (_party(holder.get("party")), held / 1e6)
+            text += ": held by %s for %.1fs" % (_party(holder.get("party") or {}), held / 1e6)
         return text
 
     def locked(self):
@@ -372,9 +394,12 @@ class _Named:
 
 
 def _party(party):
-    if not isinstance(party, dict):
-        return str(party)
-    return ", ".join("%s %s" % item for item in party.items())
+    """As ganger's other messages name it: `index.py (pid 812) thread 3`."""
+    attempt, proc, thread = (party.get(key) for key in ("attempt", "proc", "thread"))
+    name = ":%d#%d" % (attempt["job"], attempt["n"]) if attempt else party.get("label")
+    pid = "pid %d" % proc["pid"] if proc else None
+    text = "%s (%s)" % (name, pid) if name and pid else name or pid or "somebody"
+    return text if thread is None else "%s thread %d" % (text, thread)
 
 
 class Lock(_Named, standard.Lock):
@@ -434,7 +459,7 @@ class Condition(standard.Condition):
         self._make_methods()
 
     def _sleepers(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0]["n_waiters"] if entries else 0
 
     def wait(self, timeout=None):
@@ -542,7 +567,7 @@ class Barrier(standard.Barrier):
         _client.check(self._tell("barrier_abort"))
 
     def _entry(self):
-        entries = _client.ask("list", names=[self.name])["entries"]
+        entries = _client.ask("list", names=[self.name])["locks"]
         return entries[0] if entries else {"waiting": 0, "broken": False}
 
     @property

@@ -2,18 +2,19 @@
 
     python3.11 tests/conformance.py [fork] [spawn] [forkserver] [-k NAME] [-v]
 
-needs CPython's test package (Debian: libpython3.11-testsuite). A broker is started unless
-GANGER_SOCKET names one. Exits 1 if a test failed. Children unpickle the test classes from this
-module by its name, so the tests run in a process that imports it, and what it is to do travels in
-the environment.
+needs CPython's test package (Debian: libpython3-testsuite). In a job of `ganger run` it tests
+against that run, else it starts one. Exits 1 if a test failed. Children unpickle the test classes
+from this module by its name, so the tests run in a process that imports it, and what it is to do
+travels in the environment.
 """
 
 import os
 import subprocess
 import sys
-import tempfile
 import time
 import unittest
+
+import harness
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 METHOD = "GANGER_CONFORMANCE"
@@ -71,30 +72,21 @@ def run_one(arguments):
 def main(arguments):
     methods = [argument for argument in arguments if argument in METHODS] or METHODS
     arguments = [argument for argument in arguments if argument not in METHODS]
-    environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
-        [HERE, os.path.dirname(HERE)] + os.environ.get("PYTHONPATH", "").split(os.pathsep)))
     failed = False
-    with tempfile.TemporaryDirectory() as directory:
-        broker = None
-        if not environment.get("GANGER_SOCKET"):
-            environment["GANGER_SOCKET"] = os.path.join(directory, "socket")
-            broker = subprocess.Popen(
-                [sys.executable, os.path.join(HERE, "broker.py"), environment["GANGER_SOCKET"]],
-                stdout=subprocess.PIPE)
-            broker.stdout.readline()
-        try:
-            for method in methods:
-                environment[METHOD] = method
-                began = time.monotonic()
-                status = subprocess.call(
-                    [sys.executable, "-c", "import sys, conformance; "
-                     "conformance.run_one(sys.argv[1:])"] + arguments, env=environment)
-                print("%s: ended with %d after %.0f s" % (method, status, time.monotonic() - began))
-                failed = failed or status != 0
-        finally:
-            if broker:
-                broker.kill()
-                broker.wait()
+    broker = harness.Broker()
+    try:
+        for method in methods:
+            environment = dict(os.environ, PYTHONPATH=os.pathsep.join(
+                [HERE, os.path.dirname(HERE), os.environ.get("PYTHONPATH", "")]))
+            environment[METHOD] = method
+            began = time.monotonic()
+            status = subprocess.call(
+                [sys.executable, "-c", "import sys, conformance; "
+                 "conformance.run_one(sys.argv[1:])"] + arguments, env=environment)
+            print("%s: ended with %d after %.0f s" % (method, status, time.monotonic() - began))
+            failed = failed or status != 0
+    finally:
+        broker.stop()
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""What the tests share: a broker, and children that say where they are."""
+"""What the tests share: a run of ganger, and children that say where they are."""
 
 import faulthandler
 import multiprocessing
@@ -20,27 +20,76 @@ METHODS = os.environ.get("GANGER_TEST_METHODS", "fork spawn forkserver").split()
 TOO_LONG_S = 30
 
 
-class Broker:
-    """The one in GANGER_SOCKET if there is one, else one of its own."""
+def ganger_binary():
+    """GANGER, else what was built here last, else the one on PATH."""
+    if os.environ.get("GANGER"):
+        return os.environ["GANGER"]
+    target = os.path.join(os.path.dirname(os.path.dirname(HERE)), "target")
+    built = [os.path.join(target, kind, "ganger") for kind in ("debug", "release")]
+    built = [path for path in built if os.path.exists(path)]
+    return max(built, key=os.path.getmtime) if built else "ganger"
+
+
+class Run:
+    """A `ganger run` with one job, which does nothing but be there as long as this process is."""
 
     def __init__(self):
-        self.process, self.directory = None, None
-        if not os.environ.get(_client.SOCKET):
-            self.directory = tempfile.TemporaryDirectory()
-            self.path = os.path.join(self.directory.name, "socket")
-            self.process = subprocess.Popen(
-                [sys.executable, os.path.join(HERE, "broker.py"), self.path],
-                stdout=subprocess.PIPE)
-            self.process.stdout.readline()
-            os.environ[_client.SOCKET] = self.path
+        self.directory = tempfile.TemporaryDirectory(prefix="ganger-test-")
+        said, lifeline, file = (
+            os.path.join(self.directory.name, name) for name in ("said", "lifeline", "run.yaml"))
+        os.mkfifo(said)
+        os.mkfifo(lifeline)
+        with open(file, "w") as task_file:
+            task_file.write(STAND % (said, lifeline))
+        self.places = dict(XDG_STATE_HOME=self.directory.name,
+                           XDG_RUNTIME_DIR=self.directory.name)
+        self.process = subprocess.Popen(
+            [ganger_binary(), "run", file, "--plain"], env=dict(os.environ, **self.places),
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+        with open(said) as mouth:
+            self.path = mouth.readline().rstrip("\n")
+        # The job reads from here until nobody can write: it ends with this process, however.
+        self.lifeline = open(lifeline, "w")
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
 
     def stop(self):
-        if self.process:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
+        self.lifeline.close()
+        self.process.wait()
+        self.directory.cleanup()
+
+
+STAND = """tasks:
+  - name: stand
+    run: |
+      echo "$GANGER_SOCKET" > %s
+      exec cat %s
+"""
+
+
+class Broker:
+    """The run in GANGER_SOCKET if there is one, else one of its own."""
+
+    def __init__(self):
+        self.run = None
+        if not os.environ.get(_client.SOCKET):
+            self.run = Run()
+            os.environ[_client.SOCKET] = self.run.path
+            self.before = {name: os.environ.get(name) for name in self.run.places}
+            # Where the verbs of the command line look for the run.
+            os.environ.update(self.run.places)
+
+    def stop(self):
+        if self.run:
+            self.run.stop()
             del os.environ[_client.SOCKET]
-            self.directory.cleanup()
+            for name, value in self.before.items():
+                if value is None:
+                    del os.environ[name]
+                else:
+                    os.environ[name] = value
 
 
 def forget_run():

@@ -1,6 +1,7 @@
 """The locks in shared memory: killed between any two steps, none is left without an owner."""
 
 import itertools
+import json
 import multiprocessing
 import os
 import random
@@ -128,23 +129,70 @@ class Fast(harness.Case):
         self.assertEqual(_client.connection().number, asked, "something went over the socket")
         self.assertEqual(ganger.table(lock.name)[0]["stats"]["acquisitions"] - before, 100)
 
+    def verb(self, *words):
+        return subprocess.run([harness.ganger_binary()] + list(words), stdout=subprocess.PIPE,
+                              stderr=subprocess.PIPE, universal_newlines=True, timeout=60)
+
+    def test_shell_and_python_exclude_each_other(self):
+        lock = ganger.Lock(name="shell")
+        asked = _client.connection().number
+        with lock:
+            pass
+        lock.acquire()
+        row = next(row for row in json.loads(self.verb("locks", "--json").stdout)
+                   if row["name"] == "shell")
+        self.assertEqual(row["holders"][0]["pid"], os.getpid())
+        self.assertEqual(row["acquisitions"], 2)
+        self.assertEqual(_client.connection().number, asked + 1, "only the cell was asked for")
+        self.assertEqual(self.verb("lock", "shell", "--try", "--", "true").returncode, 75)
+        waiter = subprocess.Popen([harness.ganger_binary(), "lock", "shell", "--", "echo", "mine"],
+                                  stdout=subprocess.PIPE, universal_newlines=True)
+        self.waiting("shell")
+        lock.release()
+        self.assertEqual(waiter.communicate(timeout=60)[0], "mine\n")
+        holder = subprocess.Popen([harness.ganger_binary(), "lock", "shell", "--", "cat"],
+                                  stdin=subprocess.PIPE)
+        self.until(lambda: ganger.table("shell")[0]["holders"], "the shell holds it")
+        self.assertFalse(lock.acquire(False))
+        self.assertFalse(lock.acquire(timeout=0.01))
+        holder.communicate(timeout=60)
+        self.assertTrue(lock.acquire(timeout=10))
+        lock.release()
+
+    def test_circles_are_found_and_orders_are_told(self):
+        locks = [ganger.Lock() for _ in range(2)]
+        both = multiprocessing.Barrier(2)
+        children = [self.child(take_both, *two, both) for two in (locks, locks[::-1])]
+        found = []
+        self.until(lambda: found.append(self.verb("deadlocks")) or found[-1].returncode == 1,
+                   "the circle is found")
+        for child, lock in zip(children, locks):
+            self.assertIn("(pid %d)" % child.process.pid, found[-1].stdout)
+            self.assertIn(lock.name, found[-1].stdout)
+        children[0].kill()
+        self.assertEqual(children[1].hears(10), "has both")
+
+    def test_orders_are_told_that_do_not_overlap(self):
+        one, other = ganger.Lock(), ganger.Lock()
+        with one, other:
+            pass
+        self.assertNotIn(other.name, self.verb("events").stdout)
+        with other, one:
+            pass
+        said = self.verb("events").stdout
+        self.assertIn("took %s and then %s" % (one.name, other.name), said)
+
     def test_nothing_is_left(self):
-        if self.broker.process is None:
-            self.skipTest("this broker is somebody else's")
         before = set(os.listdir("/dev/shm"))
-        broker = harness.subprocess.Popen(
-            [sys.executable, os.path.join(harness.HERE, "broker.py"),
-             os.path.join(self.broker.directory.name, "other")], stdout=subprocess.PIPE)
-        broker.stdout.readline()
+        run = harness.Run()
         done = subprocess.run(
             [sys.executable, "-c", "import ganger, os, signal\nfor _ in range(50):\n"
              "    ganger.Lock().acquire()\nos.kill(os.getpid(), signal.SIGKILL)"],
             env=dict(os.environ, PYTHONPATH=os.path.dirname(harness.HERE),
-                     GANGER_SOCKET=os.path.join(self.broker.directory.name, "other")))
+                     GANGER_SOCKET=run.path))
         self.assertEqual(done.returncode, -signal.SIGKILL)
-        broker.kill()
-        broker.wait()
-        broker.stdout.close()
+        run.kill()
+        run.stop()
         # Other programs of the machine may put something there meanwhile; we have no names at all.
         left = {name for name in set(os.listdir("/dev/shm")) - before if "ganger" in name}
         self.assertEqual(left, set())
@@ -176,6 +224,13 @@ class Fast(harness.Case):
             self.assertTrue(lock.acquire(timeout=10), ganger.table(lock.name))
             lock.release()
         print("kills", kills, file=sys.stderr)
+
+
+def take_both(say, first, second, both):
+    with first:
+        both.wait()
+        with second:
+            say("has both")
 
 
 def take_once(say, lock):

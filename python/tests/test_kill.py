@@ -132,6 +132,8 @@ class Kill(harness.Case):
         first, second = [self.child(wait_for, lock, method=method) for _ in range(2)]
         self.waiting(lock.name, 2)
         first.kill()
+        # One that ended with the lock just given to it would be told of as its owner.
+        self.until(lambda: ganger.table(lock.name)[0]["n_waiters"] == 1, "it is withdrawn")
         lock.release()
         second.hears()
         self.assertEqual(second.hears(10), False)

@@ -35,13 +35,13 @@ pub fn barrier(args: &BarrierArgs) -> Result<i32, Failure> {
     match &args.verb {
         BarrierVerb::Wait { name, parties, patience, on } => {
             let (parties, timeout_ms) = (*parties, patience.timeout_ms());
-            let op = Op::BarrierWait { name: named(name), parties, timeout_ms };
-            if let Given::Turn { index } = ask(on, "barrier wait", op)? {
+            let op = Op::BarrierWait { name: named(name), parties, act: false, timeout_ms };
+            if let Given::Turn { index, .. } = ask(on, "barrier wait", op)? {
                 print::bytes(format!("{index}\n").as_bytes())?;
             }
         }
         BarrierVerb::Reset { name, on } => {
-            ask(on, "barrier reset", Op::BarrierReset { name: named(name) })?;
+            ask(on, "barrier reset", Op::BarrierReset { name: named(name), parties: None })?;
         }
     }
     Ok(exit::OK)

@@ -93,9 +93,17 @@ impl Putter<'_> {
 }
 
 fn put(args: &PutArgs) -> Result<i32, Failure> {
+    let from_stdin = args.items.is_empty() || args.items == ["-"];
+    if !from_stdin && (args.null || args.raw) {
+        let option = if args.null { "-0" } else { "--raw" };
+        return Err(Failure::usage(
+            format!("`{option}` says how to read standard input, but the items are given"),
+            format!("Leave out `{option}` or the items."),
+        ));
+    }
     let run = connect(&args.on, "queue put")?;
     let mut putter = Putter { run, args, items: Vec::new(), bytes: 0 };
-    if !args.items.is_empty() {
+    if !from_stdin {
         args.items.iter().try_for_each(|item| putter.add(text(item)))?;
     } else if args.raw {
         let mut item = Vec::new();
@@ -148,6 +156,7 @@ fn get(args: &GetArgs) -> Result<i32, Failure> {
         name: named(&args.name),
         n: args.n,
         keep,
+        tied: false,
         timeout_ms: args.patience.timeout_ms(),
     })?;
     let Given::Items { items, tickets } = given else { return Ok(exit::OK) };
@@ -179,6 +188,7 @@ fn each(args: &EachArgs) -> Result<i32, Failure> {
             name: name.clone(),
             n: 1,
             keep: true,
+            tied: false,
             timeout_ms: args.patience.timeout_ms(),
         };
         let (items, tickets) = match run.try_ask(get)? {

@@ -16,12 +16,18 @@ pub struct SharedRun {
 /// How long a request waits.
 #[derive(Debug, Args)]
 pub struct Patience {
-    /// Give up after this time, such as `500ms` or `1m30s`: exit code 124
-    #[arg(long, value_name = "D", value_parser = parse_duration)]
+    /// Give up after this time, such as `500ms`, `1m30s`, or `5` for seconds: exit code 124
+    #[arg(long, value_name = "D", value_parser = patience)]
     pub timeout: Option<Duration>,
     /// Do not wait at all: exit code 75
     #[arg(long = "try", conflicts_with = "timeout")]
     pub no_wait: bool,
+}
+
+/// As in a task file, and as flock(1) and timeout(1) read it: a mere number counts seconds.
+fn patience(text: &str) -> Result<Duration, String> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    if is_number { parse_duration(&format!("{text}s")) } else { parse_duration(text) }
 }
 
 impl Patience {
@@ -213,14 +219,14 @@ pub enum QueueVerb {
 #[derive(Debug, Args)]
 pub struct PutArgs {
     pub name: String,
-    /// The items; without any, each line of standard input is one
+    /// The items; without any, or with `-`, each line of standard input is one
     #[arg(value_name = "ITEM")]
     pub items: Vec<OsString>,
     /// Items on standard input end with NUL instead of a line break
-    #[arg(short = '0', long = "null", conflicts_with = "items")]
+    #[arg(short = '0', long = "null")]
     pub null: bool,
     /// All of standard input is one item
-    #[arg(long, conflicts_with_all = ["items", "null"])]
+    #[arg(long, conflicts_with = "null")]
     pub raw: bool,
     /// Room of a queue that nobody has made yet
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]

@@ -263,7 +263,7 @@ mod tests {
         for given in [
             Given::Locks { owner_died: vec!["db".into()] },
             Given::Woken { woken: 2 },
-            Given::Turn { index: 0 },
+            Given::Turn { index: 0, act: false },
             Given::Items { items: vec![Text(vec![255]), "a".into()], tickets: vec![7, 8] },
             Given::Len { len: 1, max: None, closed: false },
             Given::IsSet { is_set: true },

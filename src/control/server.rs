@@ -7,6 +7,7 @@ use crate::model::limits::{ASKS_IN_FLIGHT, CLIENTS, FRAME_BYTES, SHARERS};
 use crate::model::{Event, RunInfo, Snapshot, Text};
 use std::collections::HashMap;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -349,7 +350,12 @@ impl Clients {
 
     /// Sends one message to one client.
     pub fn send(&mut self, id: ClientId, message: &ToClient) {
-        let lost = self.clients.get(&id).is_some_and(|c| !c.sink.send(message));
+        self.send_with(id, message, None);
+    }
+
+    /// Sends one message to one client, and a file descriptor with it.
+    pub fn send_with(&mut self, id: ClientId, message: &ToClient, fd: Option<Arc<OwnedFd>>) {
+        let lost = self.clients.get(&id).is_some_and(|c| !c.sink.send(message, fd));
         if lost {
             self.clients.remove(&id);
         }
@@ -406,10 +412,10 @@ impl Default for Clients {
 }
 
 impl Sink {
-    fn send(&self, message: &ToClient) -> bool {
+    fn send(&self, message: &ToClient, fd: Option<Arc<OwnedFd>>) -> bool {
         match self {
             Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
-            Sink::Socket(lines) => lines.try_send(encode(message)),
+            Sink::Socket(lines) => lines.try_send_with(encode(message), fd),
         }
     }
 }

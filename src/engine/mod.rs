@@ -54,7 +54,7 @@ pub use acts::inverse;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
-use crate::model::locks::{ClientNo, Failure, Given, LockChange, Refusal};
+use crate::model::locks::{ClientNo, Failure, Given, LockChange, Name, Refusal};
 use crate::model::waits::stuck::Sighting;
 use crate::model::{
     Answer, Asked, AttemptId, Event, ExecReport, JobNo, Mono, Now, Requester, RunOutcome, Slot,
@@ -90,8 +90,10 @@ pub enum Input {
     Exec(ExecReport),
     Finding(Finding),
     /// Something happened to the primitives that jobs share: a request, the end of a connection,
-    /// the end of a process that asked for something. The last two variants are the engine's own.
-    Locks(LockChange),
+    /// the end of a process that asked for something; before it, what was found in the memory
+    /// that clients share. All of it is one step. The passing of time, settling and the opening
+    /// of cells are the engine's own.
+    Locks(Vec<LockChange>),
     /// X-ray saw from outside that something is stuck, or is no longer.
     Seen(Sighting),
     /// A deadline may have passed.
@@ -118,6 +120,11 @@ pub enum Effect {
     /// Answer a request about a primitive. Each gets exactly one answer, unless its connection
     /// has ended.
     Tell { client: ClientNo, id: u64, result: Result<Given, Refusal> },
+    /// Close the cell of a lock or semaphore in the memory that clients share, and tell what was
+    /// in it: a job waits for it.
+    CloseCell { name: Name },
+    /// Open it, with so many permits in it (1: a lock).
+    OpenCell { name: Name, permits: u64 },
 }
 
 /// What came of one input.
@@ -180,7 +187,7 @@ impl Engine {
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
-            Input::Locks(change) => self.take_lock_change(change),
+            Input::Locks(changes) => self.take_lock_changes(changes),
             Input::Seen(sighting) => self.take_sighting(sighting),
             Input::Tick => {}
         }
@@ -189,6 +196,7 @@ impl Engine {
         self.free_tasks();
         self.start_ready();
         self.settle_locks();
+        self.open_cells();
         self.check_deadlocks();
         self.end_run();
         std::mem::take(&mut self.out)
@@ -227,10 +235,16 @@ impl Engine {
     }
 
     fn refuse_after_the_end(&self, input: &Input) -> Step {
-        if let Input::Locks(LockChange::Asked { client, id, .. }) = input {
-            let refusal = Refusal::new(Failure::Gone, "the run has ended");
-            let (client, id, result) = (*client, *id, Err(refusal));
-            return Step { effects: vec![Effect::Tell { client, id, result }], ..Step::default() };
+        if let Input::Locks(changes) = input {
+            let refuse = |change: &LockChange| match change {
+                LockChange::Asked { client, id, .. } => {
+                    let refusal = Refusal::new(Failure::Gone, "the run has ended");
+                    Some(Effect::Tell { client: *client, id: *id, result: Err(refusal) })
+                }
+                _ => None,
+            };
+            let effects = changes.iter().filter_map(refuse).collect();
+            return Step { effects, ..Step::default() };
         }
         let refusal = || Answer::Refused("the run has ended".to_owned());
         Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }

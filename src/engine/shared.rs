@@ -10,9 +10,15 @@ use std::collections::BTreeSet;
 
 impl Engine {
     /// Takes in what clients and processes do. The engine's own changes come from nobody else.
-    pub(super) fn take_lock_change(&mut self, change: LockChange) {
-        if !matches!(change, LockChange::TimePassed | LockChange::Settled) {
-            self.change_locks(change);
+    pub(super) fn take_lock_changes(&mut self, changes: Vec<LockChange>) {
+        for change in changes {
+            let own = matches!(
+                change,
+                LockChange::TimePassed | LockChange::Settled | LockChange::CellOpened { .. }
+            );
+            if !own {
+                self.change_locks(change);
+            }
         }
     }
 
@@ -58,7 +64,12 @@ impl Engine {
         if takes.is_empty() || self.state.locks().could_take(task, takes) {
             return false;
         }
+        let names = takes.locks.iter().map(|(n, _)| n).chain(takes.uses.iter().map(|(n, _)| n));
+        let elsewhere = self.state.locks().elsewhere(names);
         self.emit(Event::LocksAwaited { task, at: self.now });
+        for name in elsewhere {
+            self.effect(Effect::CloseCell { name });
+        }
         true
     }
 
@@ -66,6 +77,14 @@ impl Engine {
     pub(super) fn settle_locks(&mut self) {
         if self.state.locks().is_owing() {
             self.change_locks(LockChange::Settled);
+        }
+    }
+
+    /// What nobody waits for goes back to the memory that clients share.
+    pub(super) fn open_cells(&mut self) {
+        for (name, permits) in self.state.take_openable() {
+            self.change_locks(LockChange::CellOpened { name: name.clone() });
+            self.effect(Effect::OpenCell { name, permits });
         }
     }
 

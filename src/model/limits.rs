@@ -137,6 +137,11 @@ pub const NAME_BYTES: usize = 200;
 pub const PRIMITIVES: usize = 100_000;
 /// Requests that may wait at a time: a thousand processes with as many threads do not reach it.
 pub const WAITS: usize = 100_000;
+/// How soon a lock is looked at again whose client is in the middle of taking it or giving it back
+/// in shared memory (a step takes far less than this), and how rarely at the least: the client may
+/// have been stopped there.
+pub const LOOK_AGAIN: Duration = Duration::from_millis(1);
+pub const LOOK_AGAIN_MOST: Duration = Duration::from_millis(64);
 /// Bytes of one item of a queue, of one value or key: base64 of it still fits a frame.
 pub const ITEM_BYTES: usize = 2 << 20;
 /// Bytes that items, values and tables of one run may take together: they are kept in memory.

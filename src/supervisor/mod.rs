@@ -10,6 +10,7 @@
 pub mod acts;
 pub mod alerts;
 pub mod answer;
+mod cells;
 pub mod finish;
 pub mod flow;
 pub mod history;
@@ -33,16 +34,18 @@ use crate::engine::{Effect, Engine, Input, Step};
 use crate::exec::{self, Backend, Local, LocalOptions, Outputs};
 use crate::model::exec::{ExecReport, Finding, RunLocation};
 use crate::model::limits::SHORTAGE_INTERVAL;
+use crate::model::locks::Name;
 use crate::model::query::Query;
 use crate::model::sentence;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, Now, PauseTarget, ProcRef, Requester, RunInfo, Sample,
-    StopHow, TaskInfo,
+    Snapshot, StopHow, TaskInfo,
 };
 use crate::plan::inputs::InputSet;
 use crate::probe::{Probe, Shortage, WatchList, core_infos, machine_info};
 use acts::Acts;
 use answer::Scans;
+use cells::Cells;
 use history::History;
 use launch::Launcher;
 use ledger::Ledger;
@@ -162,6 +165,9 @@ struct Supervisor {
     watch: WatchList,
     clients: Clients,
     broker: Broker<Message>,
+    cells: Cells,
+    /// Cells that the engine wants closed.
+    to_close: Vec<Name>,
     ledger: Ledger,
     publisher: Publisher,
     scans: Scans,
@@ -288,6 +294,8 @@ fn start(
         watch,
         clients,
         broker: Broker::new(queue.clone()),
+        cells: Cells::default(),
+        to_close: Vec::new(),
         ledger: Ledger::default(),
         publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
         scans: Scans::default(),
@@ -432,7 +440,11 @@ impl Supervisor {
             _ => None,
         };
         let publish = if self.clients.want_snapshots() { self.publisher.due() } else { None };
-        [self.engine.next_deadline(), publish, awaited, self.farewell].into_iter().flatten().min()
+        let cells = self.cells.due();
+        [self.engine.next_deadline(), publish, awaited, self.farewell, cells]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     fn look_at_the_clock(&mut self) {
@@ -440,6 +452,7 @@ impl Supervisor {
         if self.engine.next_deadline().is_some_and(|at| at <= now.mono) {
             self.input(Input::Tick);
         }
+        self.look_at_cells(now.mono);
         if matches!(self.owner, Owner::AwaitedUntil(at) if at <= now.mono) {
             self.lose_owner();
         }
@@ -449,9 +462,18 @@ impl Supervisor {
     }
 
     fn publish(&mut self) {
-        let now = clock::now();
-        let snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
+        let snapshot = self.snapshot();
         self.clients.push_snapshot(snapshot);
+    }
+
+    /// What the run looks like now.
+    fn snapshot(&mut self) -> Snapshot {
+        let now = clock::now();
+        let mut snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
+        for view in &mut snapshot.shared.locks {
+            self.cells.complete(view);
+        }
+        snapshot
     }
 
     fn take(&mut self, message: Message) {
@@ -483,6 +505,7 @@ impl Supervisor {
         let now = clock::now();
         let step = self.engine.handle(now, input);
         self.perform(step, now);
+        self.close_cells();
     }
 
     /// Does what somebody asked for, if everything that it names is there.
@@ -515,6 +538,7 @@ impl Supervisor {
             answer.unwrap_or_else(|| Answer::Refused("the engine gave no answer".to_owned()));
         self.keep_act(begun, by, &command, &answer, now);
         self.perform(step, now);
+        self.close_cells();
         answer
     }
 

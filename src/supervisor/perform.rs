@@ -29,6 +29,9 @@ impl Supervisor {
             }
             Effect::Expand { task } => self.read_inputs(vec![task]),
             Effect::Tell { client, id, result } => self.tell_shared(client, id, result),
+            // Not at once: the engine must not be entered twice.
+            Effect::CloseCell { name } => self.to_close.push(name),
+            Effect::OpenCell { name, permits } => self.cells.open(&name, permits),
         }
     }
 

@@ -1,13 +1,15 @@
 //! Requests for the primitives that jobs share: from clients into the engine, and back.
 
+use super::cells::Passed;
 use super::{Message, Supervisor};
 use crate::broker::{Claim, Ended};
+use crate::clock;
 use crate::control::peer::Peer;
 use crate::control::proto::{OwnerPid, Role, ToClient};
 use crate::control::server::ClientId;
 use crate::engine::Input;
 use crate::model::locks::{Failure, Given, LockChange, Op, Refusal};
-use crate::model::{AttemptId, ProcRef};
+use crate::model::{AttemptId, Mono, ProcRef};
 
 impl From<Ended> for Message {
     fn from(Ended(proc): Ended) -> Message {
@@ -46,9 +48,44 @@ impl Supervisor {
         let state = self.engine.state();
         let is_running =
             |claimed: AttemptId| state.attempt(claimed.job).is_some_and(|a| a.id == claimed);
-        match self.broker.party(client, thread, owner.map(|owner| owner.pid), is_running) {
-            Ok(party) => self.input(Input::Locks(LockChange::Asked { client, id, party, op })),
+        let party = self.broker.party(client, thread, owner.map(|owner| owner.pid), is_running);
+        let table = state.locks();
+        match party {
             Err(refusal) => self.refuse_shared(client, id, refusal),
+            Ok(party) => match self.cells.ask(table, client, id, party, op, clock::mono()) {
+                Ok(Passed::On(changes)) => self.input(Input::Locks(changes)),
+                Ok(Passed::Answered(given, fd)) => {
+                    self.broker.answered(client);
+                    self.clients.send_with(client, &ToClient::got(id, Ok(given)), fd);
+                }
+                Err(refusal) => {
+                    self.broker.answered(client);
+                    self.refuse_shared(client, id, refusal);
+                }
+            },
+        }
+    }
+
+    /// Closes the cells of what jobs wait for.
+    pub(super) fn close_cells(&mut self) {
+        while !self.to_close.is_empty() {
+            let names = std::mem::take(&mut self.to_close);
+            let changes = self.cells.look(self.engine.state().locks(), &names, clock::mono());
+            self.found_in_cells(changes);
+        }
+    }
+
+    /// Looks at cells whose time has come.
+    pub(super) fn look_at_cells(&mut self, now: Mono) {
+        let state = self.engine.state();
+        let warn = state.schedule().shared.hold_warn;
+        let changes = self.cells.look_again(state.locks(), now, warn);
+        self.found_in_cells(changes);
+    }
+
+    fn found_in_cells(&mut self, changes: Vec<LockChange>) {
+        if !changes.is_empty() {
+            self.input(Input::Locks(changes));
         }
     }
 
@@ -61,22 +98,28 @@ impl Supervisor {
         &mut self,
         client: ClientId,
         id: u64,
-        result: Result<Given, Refusal>,
+        mut result: Result<Given, Refusal>,
     ) {
         self.broker.answered(client);
+        if let Ok(Given::Table { locks }) = &mut result {
+            locks.iter_mut().for_each(|view| self.cells.complete(view));
+        }
         self.clients.send(client, &ToClient::got(id, result));
     }
 
     /// A connection has ended: nobody is there to hear what it waits for.
     pub(super) fn part(&mut self, client: ClientId) {
         if self.broker.leave(client) {
-            self.input(Input::Locks(LockChange::Left { client }));
+            self.cells.left(client);
+            self.input(Input::Locks(vec![LockChange::Left { client }]));
         }
     }
 
     /// A process that asked for something, or was to own something, has ended.
     pub(super) fn process_ended(&mut self, proc: ProcRef) {
         self.broker.ended(proc);
-        self.input(Input::Locks(LockChange::Died { proc }));
+        let table = self.engine.state().locks();
+        let changes = self.cells.ended(table, proc, clock::mono());
+        self.input(Input::Locks(changes));
     }
 }

@@ -8,6 +8,7 @@ mod exec;
 mod inputs;
 mod jobs;
 mod output;
+mod python;
 mod run;
 mod shared;
 mod task_file;

@@ -37,7 +37,8 @@ fn again(thing: &Thing, party: &Party, kind: LockKind, shared: bool) -> bool {
 
 /// Whether a lock is free for one more, apart from who waits for it.
 fn fits(thing: &Thing, shared: bool) -> bool {
-    thing.holds.is_empty() || (shared && thing.holds.iter().all(|hold| hold.shared))
+    !thing.is_elsewhere()
+        && (thing.holds.is_empty() || (shared && thing.holds.iter().all(|hold| hold.shared)))
 }
 
 impl LockTable {
@@ -61,13 +62,20 @@ impl LockTable {
             self.lock_kind(name)?;
         }
         for name in names {
-            let thing = self.thing(name, || Kind::Lock { kind, orphaned: false })?;
-            if let Kind::Lock { kind: known @ LockKind::Lock, .. } = &mut thing.kind {
-                *known = kind;
-            }
+            self.lock_of(name, kind)?;
         }
         let names = names.to_vec();
         self.enlist(request, Want::Locks { names, kind, shared, back: None })
+    }
+
+    /// The lock of a name, made if there is none.
+    pub(super) fn lock_of(&mut self, name: &Name, kind: LockKind) -> Result<()> {
+        self.lock_kind(name)?;
+        let thing = self.thing(name, || Kind::Lock { kind, orphaned: false })?;
+        if let Kind::Lock { kind: known @ LockKind::Lock, .. } = &mut thing.kind {
+            *known = kind;
+        }
+        Ok(())
     }
 
     fn lock_kind(&self, name: &Name) -> Result<()> {
@@ -114,7 +122,7 @@ impl LockTable {
     }
 
     /// Gives back a lock `count` times, or so many permits; all with `u32::MAX`.
-    fn give_back(&mut self, name: &Name, owner: Owner, count: u32, died: bool) {
+    pub(super) fn give_back(&mut self, name: &Name, owner: Owner, count: u32, died: bool) {
         let now = self.now;
         let Some(thing) = self.things.get_mut(name) else { return };
         let Some(at) = thing.holds.iter().position(|hold| hold.party.owner() == owner) else {
@@ -145,6 +153,7 @@ impl LockTable {
         if is_free {
             self.queue_again(name, owner);
         }
+        self.touch(name);
     }
 
     /// Gives back a lock for good, however often it was taken.
@@ -184,6 +193,7 @@ impl LockTable {
         for name in &names {
             self.give_back(name, owner, u32::MAX, died);
             self.hand_out_again(name, owner);
+            self.stop_acting(name, owner);
         }
         names
     }
@@ -224,7 +234,12 @@ impl LockTable {
         }
     }
 
-    fn semaphore_of(&mut self, name: &Name, max: Option<u32>, bounded: bool) -> Result<()> {
+    pub(super) fn semaphore_of(
+        &mut self,
+        name: &Name,
+        max: Option<u32>,
+        bounded: bool,
+    ) -> Result<()> {
         let max = max.unwrap_or(1);
         let thing = self.thing(name, || Kind::Semaphore { free: i64::from(max), max, bounded })?;
         match &thing.kind {
@@ -397,14 +412,15 @@ impl LockTable {
     }
 
     /// Adds a hold; returns whether the owner before had ended without giving it back.
-    fn hold(&mut self, name: &Name, party: &Party, count: u32, shared: bool) -> bool {
+    pub(super) fn hold(&mut self, name: &Name, party: &Party, count: u32, shared: bool) -> bool {
         let (now, owner) = (self.now, party.owner());
         let Some(thing) = self.things.get_mut(name) else { return false };
         if let Some(hold) = thing.holds.iter_mut().find(|h| h.party.owner() == owner) {
             hold.count = hold.count.saturating_add(count);
             return false;
         }
-        thing.holds.push(Hold { party: party.clone(), since: now, count, shared });
+        let from_cell = false;
+        thing.holds.push(Hold { party: party.clone(), since: now, count, shared, from_cell });
         self.holding.entry(owner).or_default().insert(name.clone());
         // What one process of a job gets, another of the job may wait beside.
         if let Some(waits) = party.attempt.and_then(|attempt| self.of_attempt.get(&attempt)) {
@@ -433,27 +449,35 @@ impl LockTable {
     }
 
     /// Remembers in which order locks are taken, and tells when it is reversed.
-    fn note_order(&mut self, party: &Party, new: &[Name]) {
+    pub(super) fn note_order(&mut self, party: &Party, new: &[Name]) {
         let held: Vec<Name> =
             self.holding.get(&party.owner()).into_iter().flatten().cloned().collect();
-        let is_lock = |table: &LockTable, name: &Name| {
-            table.things.get(name).is_some_and(|t| matches!(t.kind, Kind::Lock { .. }))
-        };
-        for first in held.iter().filter(|name| !new.contains(name)) {
-            for second in new.iter().filter(|_| is_lock(self, first)).cloned().collect::<Vec<_>>() {
-                let key = (first.clone(), second.clone());
-                if self.orders.contains_key(&key) || self.orders.len() >= LOCK_ORDERS {
-                    continue;
-                }
-                let reverse = (second.clone(), first.clone());
-                let other = self.orders.get_mut(&reverse).and_then(Option::take);
-                self.orders.insert(key, other.is_none().then(|| party.clone()));
-                if let Some(one) = other {
-                    let (first, second) = reverse;
-                    let other = party.clone();
-                    self.notice(LockNotice::OrderInverted { first, second, one, other });
-                }
+        for first in
+            held.iter().filter(|name| !new.contains(name) && self.is_lock(name)).collect::<Vec<_>>()
+        {
+            for second in new {
+                self.note_pair(party, first, second);
             }
+        }
+    }
+
+    pub(super) fn is_lock(&self, name: &Name) -> bool {
+        self.things.get(name).is_some_and(|thing| matches!(thing.kind, Kind::Lock { .. }))
+    }
+
+    /// One lock was taken while another was held.
+    pub(super) fn note_pair(&mut self, party: &Party, first: &Name, second: &Name) {
+        let key = (first.clone(), second.clone());
+        if first == second || self.orders.contains_key(&key) || self.orders.len() >= LOCK_ORDERS {
+            return;
+        }
+        let reverse = (second.clone(), first.clone());
+        let other = self.orders.get_mut(&reverse).and_then(Option::take);
+        self.orders.insert(key, other.is_none().then(|| party.clone()));
+        if let Some(one) = other {
+            let (first, second) = reverse;
+            let other = party.clone();
+            self.notice(LockNotice::OrderInverted { first, second, one, other });
         }
     }
 
@@ -549,6 +573,7 @@ impl LockTable {
                     self.owed.insert(name.clone());
                 }
             }
+            self.touch(name);
         }
     }
 

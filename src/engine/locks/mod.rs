@@ -15,6 +15,7 @@
 //! - **Jobs** that wait to take what their task says come before processes that came later, if
 //!   they can start at that moment; a free lock never waits for a free worker.
 
+mod cells;
 mod data;
 mod family;
 mod graph;
@@ -34,6 +35,7 @@ use crate::model::locks::{
 };
 use crate::model::{AttemptId, Histogram, Mono, ProcRef, TaskIdx, Text};
 use crate::plan::{Declared, SharedRules, Takes};
+use cells::Cell;
 use queue::Queue;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -75,6 +77,10 @@ pub struct LockTable {
     /// Which lock was taken while which was held, and by whom first; `None`: told already.
     orders: BTreeMap<(Name, Name), Option<Party>>,
     next: WaitNo,
+    /// Sleepers of conditions that will come back for a lock.
+    sleepers: BTreeMap<Name, u32>,
+    /// Things with a closed cell that have changed since somebody looked.
+    touched: BTreeSet<Name>,
     /// Bytes of items, values and tables.
     bytes: usize,
     now: Mono,
@@ -87,6 +93,7 @@ pub struct LockTable {
 #[derive(Clone, Debug, PartialEq)]
 struct Thing {
     kind: Kind,
+    cell: Option<Cell>,
     holds: Vec<Hold>,
     queue: BTreeSet<WaitNo>,
     tasks: BTreeSet<(WaitNo, TaskIdx)>,
@@ -113,6 +120,8 @@ enum Kind {
     Barrier {
         parties: u32,
         broken: bool,
+        /// All have come, and the last of them does something before the others go on.
+        acting: Option<Owner>,
     },
     Queue(Queue),
     Value(Datum),
@@ -126,6 +135,8 @@ struct Hold {
     since: Mono,
     count: u32,
     shared: bool,
+    /// It was taken in the memory that clients share, and may have been given back there.
+    from_cell: bool,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -159,9 +170,9 @@ enum Want {
     Permits { name: Name, n: u32, tied: bool },
     Set { name: Name },
     Notify { condition: Name, lock: Option<Relock> },
-    Parties { name: Name },
+    Parties { name: Name, act: bool },
     Put { name: Name, items: VecDeque<Text>, priority: i64, stored: u64 },
-    Get { name: Name, n: u32, keep: bool },
+    Get { name: Name, n: u32, keep: bool, tied: bool },
     Join { name: Name },
 }
 
@@ -203,7 +214,7 @@ impl Want {
             Want::Permits { name, .. }
             | Want::Set { name }
             | Want::Notify { condition: name, .. }
-            | Want::Parties { name }
+            | Want::Parties { name, .. }
             | Want::Put { name, .. }
             | Want::Get { name, .. }
             | Want::Join { name } => std::slice::from_ref(name),
@@ -220,6 +231,7 @@ impl Thing {
     fn new(kind: Kind) -> Thing {
         Thing {
             kind,
+            cell: None,
             holds: Vec::new(),
             queue: BTreeSet::new(),
             tasks: BTreeSet::new(),
@@ -251,7 +263,9 @@ impl LockTable {
                 Kind::Semaphore { free: i64::from(*max), max: *max, bounded: true }
             }
             Declared::Event => Kind::Event { set: false },
-            Declared::Barrier { parties } => Kind::Barrier { parties: *parties, broken: false },
+            Declared::Barrier { parties } => {
+                Kind::Barrier { parties: *parties, broken: false, acting: None }
+            }
             Declared::Queue { max, order } => Kind::Queue(Queue::new(*max, *order)),
             Declared::Value(value) => Kind::Value(value.clone()),
         };
@@ -271,6 +285,8 @@ impl LockTable {
             dead: VecDeque::new(),
             orders: BTreeMap::new(),
             next: 1,
+            sleepers: BTreeMap::new(),
+            touched: BTreeSet::new(),
             bytes: 0,
             now: Mono::default(),
             begun: Vec::new(),
@@ -287,6 +303,8 @@ impl LockTable {
             LockChange::Died { proc } => self.died(*proc),
             LockChange::TimePassed => self.pass_time(),
             LockChange::Settled => self.settle(),
+            LockChange::CellSeen { name, found } => self.cell_seen(name, found),
+            LockChange::CellOpened { name } => self.cell_opened(name),
         }
         std::mem::take(&mut self.told)
     }
@@ -319,6 +337,9 @@ impl LockTable {
         if self.requests.contains_key(&(client, id)) {
             let text = format!("request {id} of this connection is still waiting");
             return self.answer(client, id, Err(Refusal::new(Failure::Invalid, text)));
+        }
+        for name in op.relies_on() {
+            self.touch(name);
         }
         let request =
             |timeout_ms: Option<u64>| Request { client, id, party: party.clone(), timeout_ms };
@@ -353,11 +374,12 @@ impl LockTable {
                 self.condition_wait(request(*timeout_ms), name, lock.as_ref())
             }
             Op::ConditionNotify { name, n } => self.condition_notify(name, *n).map(Some),
-            Op::BarrierWait { name, parties, timeout_ms } => {
-                self.barrier_wait(request(*timeout_ms), name, *parties)
+            Op::BarrierWait { name, parties, act, timeout_ms } => {
+                self.barrier_wait(request(*timeout_ms), name, *parties, *act)
             }
-            Op::BarrierAbort { name } => self.barrier_end(name, true).map(Some),
-            Op::BarrierReset { name } => self.barrier_end(name, false).map(Some),
+            Op::BarrierPass { name } => self.barrier_pass(party, name).map(Some),
+            Op::BarrierAbort { name, parties } => self.barrier_end(name, *parties, true).map(Some),
+            Op::BarrierReset { name, parties } => self.barrier_end(name, *parties, false).map(Some),
             Op::QueueCreate { .. }
             | Op::QueuePut { .. }
             | Op::QueueGet { .. }
@@ -376,6 +398,12 @@ impl LockTable {
             | Op::KvList { .. } => self.kv_op(op).map(Some),
             Op::Withdraw { of } => self.withdraw(request(None).client, *of).map(Some),
             Op::List { names } => Ok(Some(Given::Table { locks: self.list(names) })),
+            Op::FastAttach {}
+            | Op::FastSeat {}
+            | Op::FastOpen { .. }
+            | Op::FastFreed { .. }
+            | Op::FastOrder { .. }
+            | Op::FastLost { .. } => self.cell_op(op, party, request),
         }
     }
 
@@ -456,6 +484,9 @@ impl LockTable {
                 thing.queue.insert(no);
             }
         }
+        if let Want::Notify { lock: Some(lock), .. } = &wait.want {
+            *self.sleepers.entry(lock.name.clone()).or_default() += 1;
+        }
         self.waits.insert(no, wait);
         no
     }
@@ -483,6 +514,16 @@ impl LockTable {
             if let Some(thing) = self.things.get_mut(name) {
                 thing.queue.remove(&no);
             }
+            self.touch(name);
+        }
+        if let Want::Notify { lock: Some(lock), .. } = &wait.want {
+            if let Some(n) = self.sleepers.get_mut(&lock.name) {
+                *n -= 1;
+                if *n == 0 {
+                    self.sleepers.remove(&lock.name);
+                }
+            }
+            self.touch(&lock.name);
         }
         for at in [wait.until, wait.reserved].into_iter().flatten() {
             self.deadlines.remove(&(at, no));
@@ -582,7 +623,7 @@ impl LockTable {
     /// After a wait has gone without getting anything: others may be next, or lost with it.
     fn make_up_for(&mut self, want: &Want) {
         match want {
-            Want::Parties { name } => self.break_barrier(name),
+            Want::Parties { name, .. } => self.break_barrier(name),
             // It was woken in vain: somebody else is to be woken in its place.
             Want::Locks { back: Some(Back { condition, result: Ok(_), .. }), names, .. } => {
                 self.wake_some(condition, 1);
@@ -742,6 +783,7 @@ impl LockTable {
     fn settle(&mut self) {
         let owed: Vec<Name> = std::mem::take(&mut self.owed).into_iter().collect();
         self.serve_all(&owed, true);
+        owed.iter().for_each(|name| self.touch(name));
     }
 
     /// Waits that have begun since the last call and are still going on.

@@ -141,13 +141,14 @@ impl LockTable {
             Op::QueuePut { name, items, max, priority, timeout_ms } => {
                 self.queue_put(request(*timeout_ms), name, items, *max, *priority)
             }
-            Op::QueueGet { name, n, keep, timeout_ms } => {
+            Op::QueueGet { name, n, keep, tied, timeout_ms } => {
                 let queue = self.queue(name)?;
                 if queue.is_over() {
                     let text = format!("`{name}` is closed and empty");
                     return Err(Refusal::new(Failure::Closed, text));
                 }
-                let want = Want::Get { name: name.clone(), n: (*n).max(1), keep: *keep };
+                let (name, n) = (name.clone(), (*n).max(1));
+                let want = Want::Get { name, n, keep: *keep, tied: *tied };
                 self.enlist(request(*timeout_ms), want)
             }
             Op::QueueDone { name, tickets, n } => self.queue_done(name, tickets, *n).map(Some),
@@ -354,11 +355,14 @@ impl LockTable {
         };
         let Some(no) = thing.queue.iter().find(gets).copied() else { return false };
         let Some(wait) = self.waits.get(&no) else { return false };
-        let Want::Get { n, keep, .. } = wait.want else { return false };
+        let Want::Get { n, keep, tied, .. } = wait.want else { return false };
         if queue.items.is_empty() {
             return false;
         }
-        let owner = wait.party.attempt.map_or_else(|| wait.party.owner(), Owner::Attempt);
+        let owner = match wait.party.attempt {
+            Some(attempt) if !tied => Owner::Attempt(attempt),
+            _ => wait.party.owner(),
+        };
         let (mut items, mut tickets, mut bytes) = (Vec::new(), Vec::new(), 0);
         while items.len() < n as usize
             && let Some(first) = queue.items.first_entry()

@@ -1,7 +1,7 @@
 //! Events, conditions and barriers: waits that others end.
 
 use super::{Back, Kind, LockTable, Relock, Request, Result, WaitNo, Want};
-use crate::model::locks::{Failure, Given, LockKind, Name, Op, Refusal};
+use crate::model::locks::{Failure, Given, LockKind, Name, Op, Owner, Party, Refusal};
 
 impl LockTable {
     // ---- events
@@ -140,18 +140,25 @@ impl LockTable {
         request: Request,
         name: &Name,
         parties: Option<u32>,
+        act: bool,
     ) -> Result<Option<Given>> {
         if !self.things.contains_key(name) && parties.is_none_or(|n| n == 0) {
             let text = format!("`parties` says how many `{name}` waits for, at least 1");
             return Err(Refusal::new(Failure::Invalid, text));
         }
-        let parties = parties.unwrap_or(1);
-        let thing = self.thing(name, || Kind::Barrier { parties, broken: false })?;
+        self.barrier(name, parties.unwrap_or(1))?;
+        if let Some(Kind::Barrier { broken: true, .. }) = self.things.get(name).map(|t| &t.kind) {
+            let text = format!("the barrier `{name}` is broken");
+            return Err(Refusal::new(Failure::Broken, text));
+        }
+        self.enlist(request, Want::Parties { name: name.clone(), act })
+    }
+
+    fn barrier(&mut self, name: &Name, parties: u32) -> Result<()> {
+        let make = || Kind::Barrier { parties, broken: false, acting: None };
+        let thing = self.thing(name, make)?;
         match thing.kind {
-            Kind::Barrier { broken: true, .. } => {
-                Err(Refusal::new(Failure::Broken, format!("the barrier `{name}` is broken")))
-            }
-            Kind::Barrier { .. } => self.enlist(request, Want::Parties { name: name.clone() }),
+            Kind::Barrier { .. } => Ok(()),
             _ => {
                 let text = format!("`{name}` is a {}, not a barrier", thing.word());
                 Err(Refusal::new(Failure::WrongKind, text))
@@ -159,25 +166,93 @@ impl LockTable {
         }
     }
 
+    /// What the last to come had to do is done: the others go on.
+    pub(super) fn barrier_pass(&mut self, party: &Party, name: &Name) -> Result<Given> {
+        let owner = party.owner();
+        let Some(thing) = self.things.get_mut(name) else {
+            return Err(Refusal::new(Failure::Gone, format!("there is no barrier `{name}`")));
+        };
+        let Kind::Barrier { parties, acting, .. } = &mut thing.kind else {
+            let text = format!("`{name}` is a {}, not a barrier", thing.word());
+            return Err(Refusal::new(Failure::WrongKind, text));
+        };
+        if *acting != Some(owner) {
+            let text = format!("the barrier `{name}` is broken");
+            return Err(Refusal::new(Failure::Broken, text));
+        }
+        *acting = None;
+        let others = parties.saturating_sub(1) as usize;
+        let all: Vec<WaitNo> = thing.queue.iter().copied().take(others).collect();
+        self.forget_actor(name, owner);
+        self.let_go_on(all);
+        self.serve_barrier(name);
+        Ok(Given::Nothing {})
+    }
+
+    fn let_go_on(&mut self, all: Vec<WaitNo>) {
+        for (index, no) in (0..).zip(all) {
+            self.finish(no, Ok(Given::Turn { index, act: false }));
+        }
+    }
+
+    /// Who had to do something before the others go on has ended, and with it the barrier.
+    pub(super) fn stop_acting(&mut self, name: &Name, owner: Owner) {
+        let kind = self.things.get(name).map(|thing| &thing.kind);
+        if matches!(kind, Some(Kind::Barrier { acting: Some(of), .. }) if *of == owner) {
+            self.break_barrier(name);
+        }
+    }
+
+    fn forget_actor(&mut self, name: &Name, owner: Owner) {
+        if let Some(names) = self.holding.get_mut(&owner) {
+            names.remove(name);
+            if names.is_empty() {
+                self.holding.remove(&owner);
+            }
+        }
+    }
+
     /// Lets everybody go on when all have come.
     pub(super) fn serve_barrier(&mut self, name: &Name) {
         let Some(thing) = self.things.get(name) else { return };
-        let Kind::Barrier { parties, broken: false } = thing.kind else { return };
+        let Kind::Barrier { parties, broken: false, acting: None } = thing.kind else { return };
         if thing.queue.len() < parties as usize {
             return;
         }
-        let all: Vec<WaitNo> = thing.queue.iter().copied().take(parties as usize).collect();
-        for (index, no) in (0..).zip(all) {
-            self.finish(no, Ok(Given::Turn { index }));
+        let mut all: Vec<WaitNo> = thing.queue.iter().copied().take(parties as usize).collect();
+        let acts = |no: &WaitNo| match self.waits.get(no) {
+            Some(wait) if matches!(wait.want, Want::Parties { act: true, .. }) => {
+                Some(wait.party.owner())
+            }
+            _ => None,
+        };
+        let Some(owner) = all.last().and_then(acts) else { return self.let_go_on(all) };
+        if let Some(Kind::Barrier { acting, .. }) =
+            self.things.get_mut(name).map(|thing| &mut thing.kind)
+        {
+            *acting = Some(owner);
+        }
+        self.holding.entry(owner).or_default().insert(name.clone());
+        if let Some(last) = all.pop() {
+            self.finish(last, Ok(Given::Turn { index: all.len() as u32, act: true }));
         }
     }
 
     /// Sends everybody away, and everybody who comes, until it is reset.
     pub(super) fn break_barrier(&mut self, name: &Name) {
-        if let Some(Kind::Barrier { broken, .. }) =
+        self.end_round(name, true);
+    }
+
+    fn end_round(&mut self, name: &Name, abort: bool) {
+        let mut actor = None;
+        if let Some(Kind::Barrier { broken, acting, .. }) =
             self.things.get_mut(name).map(|thing| &mut thing.kind)
         {
-            *broken = true;
+            *broken = abort;
+            actor = acting.take();
+        }
+        if let Some(owner) = actor {
+            self.forget_actor(name, owner);
         }
         self.send_away(name);
     }
@@ -194,17 +269,20 @@ impl LockTable {
     }
 
     /// Breaks a barrier, or makes it as new.
-    pub(super) fn barrier_end(&mut self, name: &Name, abort: bool) -> Result<Given> {
-        let Some(thing) = self.things.get_mut(name) else {
-            return Err(Refusal::new(Failure::Gone, format!("there is no barrier `{name}`")));
-        };
-        let word = thing.word();
-        let Kind::Barrier { broken, .. } = &mut thing.kind else {
-            let text = format!("`{name}` is a {word}, not a barrier");
-            return Err(Refusal::new(Failure::WrongKind, text));
-        };
-        *broken = abort;
-        self.send_away(name);
+    pub(super) fn barrier_end(
+        &mut self,
+        name: &Name,
+        parties: Option<u32>,
+        abort: bool,
+    ) -> Result<Given> {
+        match parties.filter(|n| *n > 0) {
+            None if !self.things.contains_key(name) => {
+                let text = format!("there is no barrier `{name}`");
+                return Err(Refusal::new(Failure::Gone, text));
+            }
+            parties => self.barrier(name, parties.unwrap_or(1))?,
+        }
+        self.end_round(name, abort);
         Ok(Given::Nothing {})
     }
 }

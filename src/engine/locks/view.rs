@@ -150,9 +150,9 @@ impl LockTable {
             }
             Kind::Event { set } => LockState::Event { set: *set },
             Kind::Condition => LockState::Condition,
-            Kind::Barrier { parties, broken } => LockState::Barrier {
+            Kind::Barrier { parties, broken, acting } => LockState::Barrier {
                 parties: *parties,
-                waiting: thing.queue.len() as u32,
+                waiting: thing.queue.len() as u32 + u32::from(acting.is_some()),
                 broken: *broken,
             },
             Kind::Queue(queue) => LockState::Queue {

@@ -445,6 +445,7 @@ impl State {
         if this.awaits && this.idle == 0 && this.queued.is_empty() {
             this.awaits = false;
             self.shared.locks.await_no_more(task);
+            self.shared.drain();
         }
         let this = &mut self.tasks[task.0 as usize];
         let rules = &self.schedule.tasks[task.0 as usize];

@@ -2,9 +2,10 @@
 
 use super::State;
 use crate::engine::locks::{LockTable, Told, WaitNo};
-use crate::model::locks::{Deadlock, LockChange};
+use crate::model::locks::{Deadlock, LockChange, Name};
 use crate::model::waits::stuck::Stuck;
 use crate::model::{AttemptId, Event, JobNo, Mono, TaskIdx};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Circles that are remembered for the report.
@@ -25,6 +26,8 @@ pub(super) struct Shared {
     told: Vec<Told>,
     /// Waits that have begun since somebody looked. No part of the state.
     begun: Vec<WaitNo>,
+    /// Cells that could be opened when somebody looks. No part of the state.
+    touched: BTreeSet<Name>,
 }
 
 impl PartialEq for Shared {
@@ -40,7 +43,22 @@ impl PartialEq for Shared {
 impl Shared {
     pub fn new(locks: LockTable) -> Shared {
         let (deadlocks, past, told, begun) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
-        Shared { locks, deadlocks, past, found: 0, stuck: Vec::new(), told, begun }
+        Shared {
+            locks,
+            deadlocks,
+            past,
+            found: 0,
+            stuck: Vec::new(),
+            told,
+            begun,
+            touched: BTreeSet::new(),
+        }
+    }
+
+    /// Takes out of the table what is only for those who look at once.
+    pub(super) fn drain(&mut self) {
+        self.begun.extend(self.locks.take_begun());
+        self.touched.extend(self.locks.take_touched());
     }
 }
 
@@ -75,6 +93,13 @@ impl State {
 
     pub(in crate::engine) fn take_begun(&mut self) -> Vec<WaitNo> {
         std::mem::take(&mut self.shared.begun)
+    }
+
+    pub(in crate::engine) fn take_openable(&mut self) -> Vec<(Name, u64)> {
+        self.shared.drain();
+        let touched = std::mem::take(&mut self.shared.touched);
+        let permits = |name: Name| Some((name.clone(), self.shared.locks.openable(&name)?));
+        touched.into_iter().filter_map(permits).collect()
     }
 
     /// Whether jobs of a task wait for what they take.
@@ -116,7 +141,7 @@ impl State {
 
     fn change_locks(&mut self, at: Mono, change: &LockChange) {
         self.shared.told = self.shared.locks.apply(at, change);
-        self.shared.begun.extend(self.shared.locks.take_begun());
+        self.shared.drain();
     }
 
     fn await_locks(&mut self, task: TaskIdx, at: Mono, awaits: bool) {
@@ -125,6 +150,7 @@ impl State {
         if awaits {
             let takes = &self.schedule.tasks[task.0 as usize].takes;
             self.shared.locks.await_for(at, task, takes);
+            self.shared.drain();
         }
         self.settle(task);
     }
@@ -135,12 +161,12 @@ impl State {
         let takes = &schedule.tasks[task.0 as usize].takes;
         if !takes.is_empty() {
             self.shared.told = self.shared.locks.take_for(at, task, attempt, takes);
-            self.shared.begun.extend(self.shared.locks.take_begun());
+            self.shared.drain();
         }
     }
 
     pub(super) fn give_locks_back(&mut self, attempt: AttemptId, well: bool, at: Mono) {
         self.shared.told = self.shared.locks.attempt_ended(at, attempt, well);
-        self.shared.begun.extend(self.shared.locks.take_begun());
+        self.shared.drain();
     }
 }

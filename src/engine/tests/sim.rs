@@ -158,7 +158,7 @@ impl Sim {
             // Nothing of an attempt is left: somebody notices, a little later.
             if let Event::AttemptEnded { attempt, .. } = event {
                 let proc = proc_of(*attempt);
-                self.later(40, Input::Locks(LockChange::Died { proc }));
+                self.later(40, Input::Locks(vec![LockChange::Died { proc }]));
             }
             if matches!(
                 event,
@@ -239,7 +239,7 @@ impl Sim {
             Effect::Kill { attempt } => self.kill(*attempt),
             Effect::Freeze { attempt } => self.set_stopped(*attempt, true),
             Effect::Thaw { attempt } => self.set_stopped(*attempt, false),
-            Effect::Tell { .. } => {}
+            Effect::Tell { .. } | Effect::OpenCell { .. } | Effect::CloseCell { .. } => {}
             Effect::Expand { task } => {
                 self.told.remove(&task.0);
                 self.tell_inputs(task.0);
@@ -428,12 +428,12 @@ impl Sim {
         let Some(proc) = proc else { return Input::Tick };
         let client = u64::from(attempt.job.0);
         if self.dice.chance(4) {
-            return Input::Locks(LockChange::Left { client });
+            return Input::Locks(vec![LockChange::Left { client }]);
         }
         self.serial += 1;
         let party = Party { proc: Some(proc), attempt: Some(attempt), ..Party::default() };
         let op = self.any_lock_op();
-        Input::Locks(LockChange::Asked { client, id: self.serial, party, op })
+        Input::Locks(vec![LockChange::Asked { client, id: self.serial, party, op }])
     }
 
     /// X-ray says something, true or not.
@@ -489,7 +489,7 @@ impl Sim {
                 priority: 0,
                 timeout_ms,
             },
-            _ => Op::QueueGet { name: "q".into(), n: 1, keep: true, timeout_ms },
+            _ => Op::QueueGet { name: "q".into(), n: 1, keep: true, tied: false, timeout_ms },
         }
     }
 

@@ -197,7 +197,7 @@ impl Story {
                 return Input::InputsFailed { task: self.task(task), error };
             }
             ["lock" | "unlock" | "died", job, ref names @ ..] => {
-                return Input::Locks(self.lock_change(words[0], self.job(job), names));
+                return Input::Locks(vec![self.lock_change(words[0], self.job(job), names)]);
             }
             ["saw", ref words @ ..] => return Input::Seen(self.sighting(words)),
             ["quiet" | "moves", attempt] => {
@@ -464,6 +464,8 @@ impl Story {
             Effect::Freeze { attempt } => format!("freeze {}", self.id(*attempt)),
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
+            Effect::CloseCell { name } => format!("close {name}"),
+            Effect::OpenCell { name, permits } => format!("open {name} {permits}"),
             Effect::Tell { client, result, .. } => {
                 let fate = match result {
                     Ok(Given::Locks { owner_died }) if !owner_died.is_empty() => {

@@ -501,7 +501,7 @@ impl Watch {
 
     fn effect(&mut self, effect: &Effect, bundled: bool) -> Check {
         match effect {
-            Effect::Tell { .. } => {}
+            Effect::Tell { .. } | Effect::OpenCell { .. } | Effect::CloseCell { .. } => {}
             Effect::Launch { attempt, task, slot, .. } => {
                 let seen = self.running(*attempt)?;
                 ensure!(!seen.launch_ordered, "launched twice");

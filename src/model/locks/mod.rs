@@ -1,9 +1,11 @@
 //! Locks and other primitives that the jobs of a run share: who asks, for what, what comes back
 //! and what the live table shows. The rules are the engine's; the wire is in `docs/protocol.md`.
 
+mod cell;
 mod op;
 mod view;
 
+pub use cell::{CellFound, CellKind, CellView};
 pub use op::{Datum, Failure, Given, LockKind, Op, QueueOrder, Refusal};
 pub use view::{
     Deadlock, HolderView, LockState, LockStats, LockView, Member, SharedView, WaiterView,
@@ -128,6 +130,11 @@ pub enum LockChange {
     TimePassed,
     /// What is free and no job takes goes to those who wait.
     Settled,
+    /// A lock or semaphore was taken over from the memory that clients share, or more is known of
+    /// one that was.
+    CellSeen { name: Name, found: CellFound },
+    /// Nobody waits for it: from now on its state is in the memory that clients share.
+    CellOpened { name: Name },
 }
 
 /// A fact about primitives that a person may want to know. Most of what happens to a lock is

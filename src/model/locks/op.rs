@@ -1,6 +1,7 @@
 //! What can be asked of a primitive, and what comes back.
 
 use super::Name;
+use super::cell::CellKind;
 use super::view::LockView;
 use crate::model::bytes::Text;
 use serde::{Deserialize, Serialize};
@@ -126,14 +127,26 @@ pub enum Op {
         /// Who comes first decides.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         parties: Option<u32>,
+        /// Should it be the last to come, it does something before the others go on, and says
+        /// so with `barrier_pass`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        act: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
     },
+    /// What was to be done before the others go on is done.
+    BarrierPass {
+        name: Name,
+    },
     BarrierAbort {
         name: Name,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parties: Option<u32>,
     },
     BarrierReset {
         name: Name,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        parties: Option<u32>,
     },
     /// Makes a queue; one that is there already stays as it is.
     QueueCreate {
@@ -164,6 +177,9 @@ pub enum Op {
         /// when the asker belongs to one, and it did not end well; else the process.
         #[serde(default)]
         keep: bool,
+        /// With `keep`: the taker is the process, also in a job.
+        #[serde(default, skip_serializing_if = "is_false")]
+        tied: bool,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         timeout_ms: Option<u64>,
     },
@@ -238,6 +254,52 @@ pub enum Op {
         #[serde(default)]
         names: Vec<Name>,
     },
+    /// Hands over the memory that clients share, and a seat in it for the asking thread.
+    FastAttach {},
+    /// A seat for a further thread, or for a forked process that has the memory already.
+    FastSeat {},
+    /// The cell of a lock or semaphore in that memory.
+    FastOpen {
+        name: Name,
+        kind: CellKind,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        max: Option<u32>,
+        #[serde(default, skip_serializing_if = "is_false")]
+        bounded: bool,
+        /// Filled in by the supervisor: what a client says here counts for nothing.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        cell: u64,
+    },
+    /// It was given back in the memory, just when somebody began to wait.
+    FastFreed {
+        name: Name,
+    },
+    /// The asker took `second` while it held `first`.
+    FastOrder {
+        first: Name,
+        second: Name,
+    },
+    /// A thread was interrupted in the middle of a step, and is to hold nothing of this.
+    FastLost {
+        name: Name,
+        seat: u64,
+    },
+}
+
+impl Op {
+    /// The locks and semaphores whose state has to be known before this can be answered.
+    pub fn relies_on(&self) -> &[Name] {
+        match self {
+            Op::Acquire { names, .. } | Op::Release { names, .. } => names,
+            Op::SemaphoreAcquire { name, .. }
+            | Op::SemaphoreRelease { name, .. }
+            | Op::SemaphoreResize { name, .. }
+            | Op::FastFreed { name }
+            | Op::FastLost { name, .. } => std::slice::from_ref(name),
+            Op::ConditionWait { lock: Some(lock), .. } => std::slice::from_ref(lock),
+            _ => &[],
+        }
+    }
 }
 
 fn one() -> u32 {
@@ -253,7 +315,12 @@ pub enum Given {
     /// To `condition_notify`, `event_set`: how many it woke.
     Woken { woken: u32 },
     /// To `barrier_wait`: the place in the order of coming, from 0.
-    Turn { index: u32 },
+    /// With `act` it is to do something, and to say so, before the others go on.
+    Turn {
+        index: u32,
+        #[serde(default, skip_serializing_if = "is_false")]
+        act: bool,
+    },
     /// To `queue_get`. `tickets` has one for each item with `keep`, else it is empty.
     Items { items: Vec<Text>, tickets: Vec<u64> },
     /// To `queue_len`: items in it, room, and whether it is closed.
@@ -266,6 +333,10 @@ pub enum Given {
     Entries { entries: Vec<(Text, Datum)> },
     /// To `list`.
     Table { locks: Vec<LockView> },
+    /// To `fast_attach` and `fast_seat`.
+    Seat { seat: u64 },
+    /// To `fast_open`.
+    Cell { cell: u64 },
     /// To everything else.
     Nothing {},
 }
@@ -284,6 +355,11 @@ pub struct Refusal {
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
 fn is_zero(n: &u64) -> bool {
     *n == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_false(value: &bool) -> bool {
+    !*value
 }
 
 /// The kinds of refusals.

@@ -3,19 +3,28 @@
 use super::glibc::{Futex, Object, Window, classify, classify_musl};
 use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
+use super::memory::u64_in;
 use super::process::Process;
 use super::scene::{Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
 use crate::model::waits::{Holder, LastOwner, Need, WaitKind, Waker};
 use std::collections::BTreeSet;
+use std::rc::Rc;
+
+pub const CALLS: &[Sys] = &[Sys::Futex, Sys::FutexWait, Sys::FutexWaitv];
 
 /// Says what a thread waits for, and who could release it.
 pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     let [address, op, value, ..] = wait.call.args;
     let futex = match wait.call.sys {
         Sys::Futex => Futex { address, op: op as u32, value: value as u32 },
-        _ => return None,
+        // Nothing is known that is built on these two.
+        Sys::FutexWait => return Some(of_any(scene, wait, &[(address, op)])),
+        _ => {
+            let watched = watched(wait, address, op);
+            return Some(of_any(scene, wait, &watched.unwrap_or_default()));
+        }
     };
     let waits = matches!(
         futex.command(),
@@ -26,6 +35,40 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
             | Futex::LOCK_PI2
     );
     waits.then(|| of_futex(scene, wait, futex))
+}
+
+/// The array of futex_waitv(2): u64 value, u64 address, u32 flags, u32 nothing.
+fn watched(wait: &Wait, address: u64, n: u64) -> Option<Vec<(u64, u64)>> {
+    let n = usize::try_from(n as u32).ok().filter(|n| *n <= 128)?;
+    let mut bytes = vec![0; 24 * n];
+    wait.memory().read(address, &mut bytes).ok()?;
+    let (entries, _) = bytes.as_chunks::<24>();
+    entries.iter().map(|entry| Some((u64_in(entry, 8)?, u64_in(entry, 0)?))).collect()
+}
+
+/// Waits on any of several words, by address and awaited value.
+fn of_any(scene: &Scene, wait: &Wait, words: &[(u64, u64)]) -> Fact {
+    let process = &*wait.process;
+    let id = match words {
+        [(address, _)] => format!("{}:{address:#x}", process.pid()),
+        _ => format!("{}:{}", process.pid(), wait.thread.tid),
+    };
+    let mut fact = Fact::new(WaitKind::Unknown, id).by_signal();
+    for (address, value) in words {
+        let place = process.maps().ok().and_then(|maps| place_of(maps, *address));
+        let is_awaited = process.memory().u32(*address) == Ok(*value as u32);
+        match place.filter(|_| is_awaited) {
+            Some((place, _)) => {
+                let one = anybody(scene, process, fact.clone(), place);
+                one.needs.into_iter().flat_map(|n| n.wakers).for_each(|waker| fact.also(waker));
+                fact.holders.extend(one.holders);
+            }
+            None => fact.also(outside("a wake-up that is on its way")),
+        }
+    }
+    fact.holders.sort_by_key(|holder| holder.proc);
+    fact.holders.dedup();
+    fact
 }
 
 /// Where a futex is, for all who may share it.
@@ -50,6 +93,30 @@ pub fn place_of(maps: &Maps, address: u64) -> Option<(Place, &Mapping)> {
         Place::Private
     };
     Some((place, mapping))
+}
+
+/// Who has the memory that a futex is in.
+pub struct Sharers {
+    /// Processes, the one that waits among them, and where each has the futex.
+    pub all: Vec<(Rc<Process>, u64)>,
+    pub shared: bool,
+    /// Nobody can have it without being among them.
+    pub all_seen: bool,
+}
+
+/// Finds all who have a futex of a process; `None` where its memory is not visible.
+pub fn sharers(scene: &Scene, process: &Process, address: u64) -> Option<Sharers> {
+    let (place, _) = place_of(process.maps().ok()?, address)?;
+    let here = || Some((scene.process(process.pid())?, address));
+    let Place::Shared(shared) = place else {
+        return Some(Sharers { all: vec![here()?], shared: false, all_seen: true });
+    };
+    let others = scene.mapped(shared).into_iter().filter(|m| m.pid != process.pid());
+    let others = others.filter_map(|m| Some((scene.process(m.pid)?, m.address)));
+    let all: Vec<(Rc<Process>, u64)> = here().into_iter().chain(others).collect();
+    let is_seen = |(process, _): &(Rc<Process>, u64)| process.hidden.is_none();
+    let all_seen = all.iter().all(is_seen) && scene.hidden_near(process, Hidden::Memory).is_none();
+    Some(Sharers { all, shared: true, all_seen })
 }
 
 fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
@@ -93,8 +160,13 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     };
     let fact = Fact::new(kind_of(object), id);
     match object {
-        Object::Mutex { owner, robust } => owned(scene, process, fact, place, owner, robust),
-        Object::Written { owner } => owned(scene, process, fact, place, owner, false),
+        Object::Mutex { owner, robust } => {
+            owned(scene, process, fact, &Owned { place, owner, robust, mapping, futex, window })
+        }
+        Object::Written { owner } => {
+            let robust = false;
+            owned(scene, process, fact, &Owned { place, owner, robust, mapping, futex, window })
+        }
         Object::Join { tid } => joined(process, fact, tid),
         _ => anybody(scene, process, fact, place),
     }
@@ -123,25 +195,25 @@ fn window(process: &Process, mapping: &Mapping, address: u64) -> Option<Window> 
 }
 
 /// A lock that says who has it, by the number that the owner has for itself.
-fn owned(
-    scene: &Scene,
-    process: &Process,
-    mut fact: Fact,
+struct Owned<'a> {
     place: Place,
     owner: i32,
     robust: bool,
-) -> Fact {
-    let users: BTreeSet<i32> = match place {
-        Place::Private => BTreeSet::from([process.pid()]),
-        Place::Shared(shared) => scene.mapped(shared).iter().map(|m| m.pid).collect(),
-    };
+    mapping: &'a Mapping,
+    futex: Futex,
+    /// What it was read from.
+    window: Window,
+}
+
+fn owned(scene: &Scene, process: &Process, mut fact: Fact, lock: &Owned<'_>) -> Fact {
+    let users = users(scene, process, lock.place);
     let mut owners = Vec::new();
-    for pid in users {
-        let found = if pid == process.pid() {
-            process.thread_called(owner).map(|tid| process.thread_ref(tid))
+    for pid in &users {
+        let found = if *pid == process.pid() {
+            process.thread_called(lock.owner).map(|tid| process.thread_ref(tid))
         } else {
-            let user = scene.process(pid);
-            user.and_then(|p| p.thread_called(owner).map(|tid| p.thread_ref(tid)))
+            let user = scene.process(*pid);
+            user.and_then(|p| p.thread_called(lock.owner).map(|tid| p.thread_ref(tid)))
         };
         owners.extend(found);
     }
@@ -152,17 +224,39 @@ fn owned(
             fact.proven().need(vec![Waker::Thread(*thread)])
         }
         // The kernel gives a robust one to the next when its owner ends.
-        [] if !robust => abandoned(scene, process, fact, place, owner),
+        [] if !lock.robust => abandoned(scene, process, fact, lock, &users),
         // In other pid namespaces others may have the same number.
-        _ => anybody(scene, process, fact, place),
+        _ => anybody(scene, process, fact, lock.place),
+    }
+}
+
+/// The processes that have the memory of a lock.
+fn users(scene: &Scene, process: &Process, place: Place) -> BTreeSet<i32> {
+    match place {
+        Place::Private => BTreeSet::from([process.pid()]),
+        Place::Shared(shared) => scene.mapped(shared).iter().map(|m| m.pid).collect(),
     }
 }
 
 /// The owner is no thread of any process that has the lock. What is left of it: a private lock
 /// was taken by another thread before a fork, which copied the lock but not the thread; the owner
 /// of a shared one has ended.
-fn abandoned(scene: &Scene, process: &Process, fact: Fact, place: Place, owner: i32) -> Fact {
-    let doubt = match place {
+fn abandoned(
+    scene: &Scene,
+    process: &Process,
+    fact: Fact,
+    lock: &Owned<'_>,
+    users: &BTreeSet<i32>,
+) -> Fact {
+    // Somebody new may have taken it since threads were read; or the one who had it has ended
+    // since the lock was read, which then says something else now.
+    let is_new = users.iter().any(|pid| has_new_threads(scene, *pid));
+    let again = window(process, lock.mapping, lock.futex.address);
+    let is_same = again.is_some_and(|again| again.bytes == lock.window.bytes);
+    if is_new || !is_same {
+        return fact.need(vec![outside("a change that is on its way")]);
+    }
+    let is_doubtful = match lock.place {
         // Whoever was started without a copy of the memory is a child, or the parent.
         Place::Private => {
             kin(scene, process).find(|pid| shares_memory(process.pid(), *pid) != Some(false))
@@ -175,22 +269,42 @@ fn abandoned(scene: &Scene, process: &Process, fact: Fact, place: Place, owner: 
                 process.is_some_and(|p| p.hidden.is_some() || p.thread_called(owner).is_some())
             })
         }
+        Place::Shared(_) => lives_nearby(scene, lock.owner),
     };
     let hidden = scene.hidden_near(process, Hidden::Memory);
-    let hidden = hidden.filter(|_| place != Place::Private);
-    let mut fact = Fact {
+    let hidden = hidden.filter(|_| lock.place != Place::Private);
+    if is_doubtful || hidden.is_some() {
+        let doubt = outside("a thread that had it and may have it again");
+        return fact.proven().need([Some(doubt), hidden].into_iter().flatten().collect());
+    }
+    Fact {
         needs: vec![Need::default()],
         abandoned: true,
-        last_owner: Some(LastOwner { pid: owner_pid(owner), tid: owner }),
+        last_owner: Some(LastOwner { pid: owner_pid(lock.owner), tid: lock.owner }),
         ..fact.proven()
-    };
-    for waker in doubt.map(|pid| scene.waker(pid)).into_iter().chain(hidden) {
-        fact.abandoned = false;
-        fact.last_owner = None;
-        fact.also(outside("a thread that had it and may have it again"));
-        fact.also(waker);
     }
-    fact
+}
+
+/// Whether a process has threads that were not there when it was read.
+fn has_new_threads(scene: &Scene, pid: i32) -> bool {
+    let Some(known) = scene.process(pid) else { return true };
+    let Ok(tasks) = std::fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    let mut tids = tasks.filter_map(|task| task.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    tids.any(|tid| known.thread(tid).is_none())
+}
+
+/// Whether a thread that has no part of a lock any more is still there, in a process that may have
+/// had it: of the trees, new, or not visible.
+fn lives_nearby(scene: &Scene, owner: i32) -> bool {
+    let in_tree = scene.stats().map(|(pid, _)| pid).filter(|pid| scene.is_in_tree(*pid));
+    let is_here = |pid: i32| {
+        scene.process(pid).is_some_and(|p| p.hidden.is_some() || p.thread_called(owner).is_some())
+    };
+    if in_tree.into_iter().any(is_here) {
+        return true;
+    }
+    let exists = std::path::Path::new(&format!("/proc/{owner}")).exists();
+    exists && scene.process(owner_pid(owner)).is_none_or(|p| p.hidden.is_some())
 }
 
 /// The process of a thread; its own number when it has ended.

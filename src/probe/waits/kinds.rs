@@ -7,11 +7,11 @@
 use super::memory::Memory;
 use super::process::{Process, Thread};
 use super::scene::Scene;
-use super::status::Status;
+use super::status::{Stat, Status};
 use super::syscall::{Call, Sys};
-use super::{child, file_lock, futex, idle, pipe};
+use super::{child, file_lock, futex, idle, poll, stream, sysv};
 use crate::model::waits::{
-    Certainty, Holder, LastOwner, Need, Resource, WaitFact, WaitKind, Waker,
+    Certainty, Holder, LastOwner, Need, Resource, ThreadRef, WaitFact, WaitKind, Waker,
 };
 use std::rc::Rc;
 
@@ -23,10 +23,12 @@ pub struct Kind {
 
 /// All kinds; the first that knows a wait says what it is.
 pub const KINDS: &[Kind] = &[
-    Kind { calls: &[Sys::Futex], collect: futex::collect },
+    Kind { calls: futex::CALLS, collect: futex::collect },
     Kind { calls: &[Sys::Flock, Sys::Fcntl], collect: file_lock::collect },
-    Kind { calls: &[Sys::Read, Sys::Write], collect: pipe::collect },
+    Kind { calls: stream::CALLS, collect: stream::collect },
+    Kind { calls: poll::CALLS, collect: poll::collect },
     Kind { calls: &[Sys::Wait4, Sys::Waitid, Sys::Vfork, Sys::Clone], collect: child::collect },
+    Kind { calls: sysv::CALLS, collect: sysv::collect },
     Kind { calls: idle::CALLS, collect: idle::collect },
 ];
 
@@ -109,15 +111,15 @@ impl Fact {
         }
     }
 
-    pub fn into_wait_fact(self, wait: &Wait) -> WaitFact {
+    pub fn into_wait_fact(self, waiter: ThreadRef, timeout: bool) -> WaitFact {
         WaitFact {
-            waiter: wait.process.thread_ref(wait.thread.tid),
+            waiter,
             resource: Resource { kind: self.kind, id: self.id, name: self.name },
             needs: self.needs,
             holders: self.holders,
             abandoned: self.abandoned,
             last_owner: self.last_owner,
-            timeout: wait.call.is_timed(),
+            timeout,
             certainty: self.certainty,
             ends_by_signal: self.ends_by_signal,
             frames: Vec::new(),
@@ -138,6 +140,12 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Fact {
         let id = format!("{}:{}", wait.process.pid(), wait.thread.tid);
         Fact::open(WaitKind::Unknown, id, "something that ganger does not know")
     });
+    // Its handler for ended children may end it.
+    if fact.ends_by_signal && wait.status.catches(libc::SIGCHLD) {
+        let is_child = |(_, stat): &(i32, &Stat)| stat.parent == wait.process.pid();
+        let children = scene.stats().filter(is_child).map(|(pid, _)| pid);
+        children.for_each(|pid| fact.also(scene.waker(pid)));
+    }
     if wait.status.is_woken() {
         fact.also(outside("a signal that has come"));
     }

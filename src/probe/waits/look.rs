@@ -1,13 +1,13 @@
 //! One look: from threads that wait to all that could let them go on.
 
-use super::kinds::{self, Wait, outside};
+use super::kinds::{self, Fact, Wait};
 use super::process::{Process, Thread, counters, read_thread};
 use super::scene::Scene;
 use super::syscall::{Line, Machine, Sys};
 use super::tracker::Tracker;
 use super::{Insight, Scope};
 use crate::model::waits::{
-    Look, ProcessFact, Resource, ThreadFact, ThreadRef, ThreadState, WaitFact, WaitKind, Waker,
+    Look, ProcessFact, ThreadFact, ThreadRef, ThreadState, WaitFact, WaitKind, Waker,
 };
 use crate::model::{Mono, limits};
 use crate::probe::files::{Folder, Keep};
@@ -110,9 +110,8 @@ impl<'s> Search<'s> {
     }
 
     fn follow(&mut self, starts: Vec<ThreadRef>) {
-        for start in starts {
-            self.lead_to(&Waker::Thread(start));
-        }
+        self.seen.extend(&starts);
+        self.queue = starts;
         while let Some(who) = self.queue.pop() {
             let Some(process) = self.scene.process(who.proc.pid) else { continue };
             let Some(thread) = process.thread(who.tid).cloned() else { continue };
@@ -175,27 +174,18 @@ impl<'s> Search<'s> {
         if !is_still {
             return None;
         }
+        let who = process.thread_ref(thread.tid);
+        let channel = channel(process.pid(), thread.tid);
+        let unknown = |by: &str, name: Option<String>| {
+            let id = format!("{}:{}", process.pid(), thread.tid);
+            Fact::open(WaitKind::Unknown, id, by).named(name).into_wait_fact(who, false)
+        };
         if let Some(why) = &process.hidden {
             self.scene.note(process.pid(), "waits", why);
-            return None;
+            let mut fact = unknown("somebody that is not visible", channel.clone());
+            fact.resource.kind = channel.as_deref().map_or(WaitKind::Unknown, kind_of_channel);
+            return Some(fact);
         }
-        let unknown = |by: &str, name: Option<String>| WaitFact {
-            waiter: process.thread_ref(thread.tid),
-            resource: Resource {
-                kind: WaitKind::Unknown,
-                id: format!("{}:{}", process.pid(), thread.tid),
-                name,
-            },
-            needs: vec![crate::model::waits::Need { wakers: vec![outside(by)] }],
-            holders: Vec::new(),
-            abandoned: false,
-            last_owner: None,
-            timeout: false,
-            certainty: crate::model::waits::Certainty::Inferred,
-            ends_by_signal: false,
-            frames: Vec::new(),
-        };
-        let channel = channel(process.pid(), thread.tid);
         match process.machine() {
             Some(Machine::Other) => {
                 self.scene.note(process.pid(), "waits", "32-bit programs are not supported");
@@ -222,7 +212,7 @@ impl<'s> Search<'s> {
         }
         let status = process.status_of(thread.tid)?;
         let wait = Wait { process: Rc::clone(process), thread: thread.clone(), call, status };
-        let mut fact = kinds::collect(self.scene, &wait).into_wait_fact(&wait);
+        let mut fact = kinds::collect(self.scene, &wait).into_wait_fact(who, call.is_timed());
         if matches!(call.sys, Sys::Futex | Sys::FutexWait | Sys::FutexWaitv) {
             for insight in self.insights.iter_mut() {
                 insight.refine(self.scene, process, thread, &mut fact);
@@ -240,6 +230,28 @@ impl<'s> Search<'s> {
 fn channel(pid: i32, tid: i32) -> Option<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/task/{tid}/wchan")).ok()?;
     (text != "0" && !text.is_empty()).then_some(text)
+}
+
+/// What a thread waits for, as far as the place in the kernel says it: where nothing else may be
+/// read. Names of places differ between kernels.
+fn kind_of_channel(channel: &str) -> WaitKind {
+    const KINDS: [(&str, WaitKind); 13] = [
+        ("pipe_read", WaitKind::PipeRead),
+        ("pipe_write", WaitKind::PipeWrite),
+        ("unix_stream_read", WaitKind::UnixRecv),
+        ("sock_alloc_send", WaitKind::UnixSend),
+        ("locks_lock_inode_wait", WaitKind::FileLock),
+        ("fcntl_setlk", WaitKind::FileLock),
+        ("do_wait", WaitKind::WaitChild),
+        ("poll_schedule", WaitKind::Poll),
+        ("ep_poll", WaitKind::Poll),
+        ("epoll_wait", WaitKind::Poll),
+        ("nanosleep", WaitKind::Time),
+        ("semtimedop", WaitKind::SysvSem),
+        ("msgrcv", WaitKind::MessageQueue),
+    ];
+    let found = KINDS.iter().find(|(part, _)| channel.contains(part));
+    found.map_or(WaitKind::Unknown, |(_, kind)| *kind)
 }
 
 fn held_up_by(channel: &str) -> Option<&'static str> {

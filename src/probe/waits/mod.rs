@@ -12,6 +12,7 @@
 
 mod child;
 mod descriptors;
+mod event;
 mod family;
 mod file_lock;
 pub mod futex;
@@ -22,10 +23,15 @@ mod look;
 pub mod maps;
 pub mod memory;
 mod pipe;
+mod poll;
 pub mod process;
+mod ready;
 pub mod scene;
+mod socket;
 mod status;
+mod stream;
 pub mod syscall;
+mod sysv;
 mod tracker;
 
 pub use tracker::Tracker;

@@ -6,6 +6,7 @@ use super::file_lock::LockLine;
 use super::kinds::outside;
 use super::maps::{Device, Maps};
 use super::process::{Files, Process, read_thread};
+use super::socket::{self, TcpTable, Unix};
 use super::status::Stat;
 use crate::model::ids::ProcRef;
 use crate::model::waits::{NotVisible, Waker};
@@ -13,6 +14,7 @@ use crate::probe::files::{Folder, Keep};
 use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs;
+use std::path::PathBuf;
 use std::rc::Rc;
 
 pub struct Scene {
@@ -26,6 +28,8 @@ pub struct Scene {
     locks: OnceCell<Vec<LockLine>>,
     held: OnceCell<Vec<Held>>,
     shared: OnceCell<SharedMemory>,
+    unix: OnceCell<HashMap<u64, Unix>>,
+    tcp: RefCell<HashMap<PathBuf, Rc<TcpTable>>>,
     pub not_visible: RefCell<BTreeSet<NotVisible>>,
 }
 
@@ -111,6 +115,8 @@ impl Scene {
             locks: OnceCell::new(),
             held: OnceCell::new(),
             shared: OnceCell::new(),
+            unix: OnceCell::new(),
+            tcp: RefCell::default(),
             not_visible: RefCell::default(),
         }
     }
@@ -233,6 +239,29 @@ impl Scene {
         })
     }
 
+    /// All Unix sockets that a process may have, by inode; `None` when it has a network of its
+    /// own, which cannot be asked about.
+    pub fn unix_sockets(&self, process: &Process) -> Option<&HashMap<u64, Unix>> {
+        let own = fs::read_link("/proc/self/ns/net").ok()?;
+        let is_here = network(process).is_some_and(|theirs| theirs == own);
+        is_here.then(|| self.unix.get_or_init(|| socket::unix_sockets().unwrap_or_default()))
+    }
+
+    /// The TCP connections of the network of a process.
+    pub fn tcp_sockets(&self, process: &Process) -> Rc<TcpTable> {
+        let key = network(process).unwrap_or_default();
+        let mut known = self.tcp.borrow_mut();
+        let read = || {
+            let mut table = TcpTable::default();
+            for name in ["tcp", "tcp6"] {
+                let path = format!("/proc/{}/net/{name}", process.live_tid);
+                table.add(&fs::read(path).unwrap_or_default());
+            }
+            Rc::new(table)
+        };
+        Rc::clone(known.entry(key).or_insert_with(read))
+    }
+
     /// Who has a piece of shared memory.
     pub fn mapped(&self, at: Shared) -> Vec<Mapped> {
         let stretches = self.shared().by_file.get(&(at.device, at.inode));
@@ -312,6 +341,11 @@ impl SharedMemory {
             self.by_file.entry((mapping.device, mapping.inode)).or_default().push(stretch);
         }
     }
+}
+
+/// The network namespace of a process.
+fn network(process: &Process) -> Option<PathBuf> {
+    fs::read_link(format!("/proc/{}/ns/net", process.live_tid)).ok()
 }
 
 /// A thread of a process that has not ended; `None` when all have.

@@ -91,8 +91,7 @@ impl Supervisor {
     }
 
     fn status(&mut self) -> Reply {
-        let snapshot =
-            self.publisher.snapshot(clock::now(), &self.engine, &self.inputs, &self.outputs);
+        let snapshot = self.snapshot();
         // Others are owed this change too.
         self.publisher.changed();
         Reply::Status { info: Box::new((*self.info).clone()), snapshot: Box::new(snapshot) }

@@ -12,7 +12,7 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
-use std::sync::OnceLock;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,7 +30,17 @@ impl Stage {
     /// Starts a scene and waits until all roles have said who they are. `@` in a word stands for
     /// a path that nothing else uses. `None`, and why, where there is no C compiler.
     pub fn play(words: &[&str], roles: &[&str]) -> Option<Stage> {
-        let program = program()?;
+        Stage::play_with("cc", &[], words, roles)
+    }
+
+    /// The same with another compiler.
+    pub fn play_with(
+        compiler: &str,
+        with: &[&str],
+        words: &[&str],
+        roles: &[&str],
+    ) -> Option<Stage> {
+        let program = program(compiler, with)?;
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("file");
         let words = words.iter().map(|w| w.replace('@', path.to_str().unwrap()));
@@ -112,6 +122,14 @@ impl Stage {
         self.tracker.look(clock::mono(), scope)
     }
 
+    /// Looks until the thread with a role is blocked, also where no more can be seen of it.
+    pub fn settle(&mut self, role: &str) {
+        let give_up = Instant::now() + PATIENCE;
+        while wait_of(&self.look(Scope::All), self.tid(role)).is_none() {
+            assert!(Instant::now() < give_up, "{role} does not wait");
+        }
+    }
+
     /// Looks until the thread with a role waits as is said.
     pub fn expect(&mut self, role: &str, words: &str) -> WaitFact {
         let give_up = Instant::now() + PATIENCE;
@@ -167,24 +185,27 @@ fn start_ticks(pid: i32) -> u64 {
     fields(pid).unwrap()[19].parse().unwrap()
 }
 
-/// The compiled scenes; compiled once.
-fn program() -> Option<&'static PathBuf> {
-    static PROGRAM: OnceLock<Option<PathBuf>> = OnceLock::new();
-    let compile = || {
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/waits/scenes.c");
-        let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("waits-scenes");
-        let beside = program.with_extension(std::process::id().to_string());
-        let cc =
-            Command::new("cc").args(["-O1", "-pthread", "-o"]).arg(&beside).arg(source).status();
-        match cc {
-            Ok(status) => assert!(status.success(), "the scenes do not compile"),
-            Err(error) => {
-                println!("skipped: no C compiler: {error}");
-                return None;
-            }
+/// The scenes, compiled once with a compiler and its arguments.
+fn program(compiler: &str, with: &[&str]) -> Option<PathBuf> {
+    static PROGRAMS: Mutex<BTreeMap<String, Option<PathBuf>>> = Mutex::new(BTreeMap::new());
+    let name = format!("waits-scenes-{compiler}{}", with.concat());
+    let mut programs = PROGRAMS.lock().unwrap();
+    programs.entry(name.clone()).or_insert_with(|| compile(&name, compiler, with)).clone()
+}
+
+fn compile(name: &str, compiler: &str, with: &[&str]) -> Option<PathBuf> {
+    let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/it/waits/scenes.c");
+    let program = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let beside = program.with_extension(std::process::id().to_string());
+    let mut command = Command::new(compiler);
+    command.args(["-O1", "-pthread"]).args(with).arg("-o").arg(&beside).arg(source);
+    match command.status() {
+        Ok(status) => assert!(status.success(), "the scenes do not compile with {compiler}"),
+        Err(error) => {
+            println!("skipped: no {compiler}: {error}");
+            return None;
         }
-        std::fs::rename(beside, &program).unwrap();
-        Some(program)
-    };
-    PROGRAM.get_or_init(compile).as_ref()
+    }
+    std::fs::rename(beside, &program).unwrap();
+    Some(program)
 }

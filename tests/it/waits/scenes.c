@@ -1,20 +1,40 @@
 /* Threads and processes that wait for one another, each scene in a known way. Each of them
    prints "role NAME PID TID" before it blocks; the test waits until what it looks for is seen. */
 #define _GNU_SOURCE
+#include <arpa/inet.h>
 #include <fcntl.h>
+#include <mqueue.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sched.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/file.h>
+#include <sys/ipc.h>
+#include <sys/msg.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
+
+#ifndef PTHREAD_MUTEX_ADAPTIVE_NP
+#define PTHREAD_MUTEX_ADAPTIVE_NP PTHREAD_MUTEX_NORMAL /* musl */
+#endif
 
 static void role(const char *name) {
     char line[100];
@@ -49,7 +69,7 @@ static void *play(void *of) {
     struct act *act = of;
     if (act->first) act->first(act->first_of);
     sem_post(&act->done);
-    role(act->name);
+    if (*act->name) role(act->name);
     act->then(act->then_of);
     return 0;
 }
@@ -322,9 +342,245 @@ static void stopped(void) {
     waitpid(holder, 0, 0);
 }
 
+/* Two children at the ends of a connection: one receives, or sends until it is full. */
+static void connection(int *ends, int full, int limited) {
+    static char room[1 << 20];
+    if (child("near") == 0) {
+        struct timeval limit = {1000, 0};
+        close(ends[1]);
+        if (limited) setsockopt(ends[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit);
+        if (full) while (send(ends[0], room, sizeof room, 0) > 0) {}
+        else while (recv(ends[0], room, 1, 0) > 0) {}
+        rest();
+    }
+    if (child("far") == 0) {
+        close(ends[0]);
+        rest();
+    }
+    close(ends[0]);
+    close(ends[1]);
+    rest();
+}
+
+static void sockets(const char *how) {
+    int ends[2], type = strstr(how, "datagram") ? SOCK_DGRAM : SOCK_STREAM;
+    if (socketpair(AF_UNIX, type, 0, ends)) _exit(9);
+    connection(ends, !!strstr(how, "full"), !!strstr(how, "limited"));
+}
+
+static void tcp(int six, int listens) {
+    struct sockaddr_in6 here6 = {.sin6_family = AF_INET6, .sin6_addr = IN6ADDR_LOOPBACK_INIT};
+    struct sockaddr_in here4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    struct sockaddr *here = six ? (void *)&here6 : (void *)&here4;
+    socklen_t size = six ? sizeof here6 : sizeof here4;
+    int listener = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0), ends[2];
+    if (bind(listener, here, size) || listen(listener, 5)) _exit(9);
+    getsockname(listener, here, &size);
+    if (listens) {
+        role("waiter");
+        accept(listener, 0, 0);
+        _exit(9);
+    }
+    ends[0] = socket(six ? AF_INET6 : AF_INET, SOCK_STREAM, 0);
+    if (connect(ends[0], here, size)) _exit(9);
+    ends[1] = accept(listener, 0, 0);
+    close(listener);
+    connection(ends, 0, 0);
+}
+
+/* A child polls a pipe, a socket and itself in some way; two more have the other ends. */
+static void polls(const char *how) {
+    int p[2], s[2];
+    if (pipe(p) || socketpair(AF_UNIX, SOCK_STREAM, 0, s)) _exit(9);
+    if (child("waiter") == 0) {
+        close(p[1]);
+        close(s[1]);
+        int epoll = epoll_create1(0);
+        struct pollfd files[] = {{p[0], POLLIN, 0}, {-1, POLLIN, 0}, {s[0], POLLIN, 0}};
+        struct epoll_event event = {.events = EPOLLIN};
+        fd_set set;
+        FD_ZERO(&set);
+        FD_SET(p[0], &set);
+        FD_SET(s[0], &set);
+        epoll_ctl(epoll, EPOLL_CTL_ADD, p[0], &event);
+        epoll_ctl(epoll, EPOLL_CTL_ADD, s[0], &event);
+        if (strstr(how, "caught")) signal(SIGINT, (void (*)(int))rest);
+        if (!strcmp(how, "poll")) poll(files, 3, -1);
+        if (!strcmp(how, "timed")) poll(files, 3, 1000000);
+        if (!strcmp(how, "select")) select(s[0] + 1, &set, 0, 0, 0);
+        if (!strcmp(how, "epoll")) epoll_wait(epoll, &event, 1, -1);
+        if (!strcmp(how, "nested")) {
+            struct pollfd outer = {epoll, POLLIN, 0};
+            poll(&outer, 1, -1);
+        }
+        if (!strcmp(how, "closed")) {
+            dup(p[0]);
+            close(p[0]);
+            epoll_wait(epoll, &event, 1, -1);
+        }
+        if (strstr(how, "event")) {
+            struct pollfd own = {eventfd(0, 0), POLLIN, 0};
+            poll(&own, 1, -1);
+        }
+        if (!strcmp(how, "timer")) {
+            struct itimerspec soon = {{0, 0}, {100000, 0}};
+            struct pollfd own = {timerfd_create(CLOCK_MONOTONIC, 0), POLLIN, 0};
+            timerfd_settime(own.fd, 0, &soon, 0);
+            poll(&own, 1, -1);
+        }
+        if (!strcmp(how, "signals")) {
+            sigset_t all;
+            sigfillset(&all);
+            struct pollfd own = {signalfd(-1, &all, 0), POLLIN, 0};
+            poll(&own, 1, -1);
+        }
+        if (!strcmp(how, "pidfd")) {
+            struct pollfd own = {syscall(SYS_pidfd_open, getppid(), 0), POLLIN, 0};
+            poll(&own, 1, -1);
+        }
+        if (!strcmp(how, "nothing")) poll(0, 0, -1);
+        _exit(9);
+    }
+    if (child("writer") == 0) {
+        close(p[0]);
+        close(s[0]);
+        close(s[1]);
+        rest();
+    }
+    if (child("peer") == 0) {
+        close(p[0]);
+        close(p[1]);
+        close(s[0]);
+        rest();
+    }
+    close(p[0]);
+    close(p[1]);
+    close(s[0]);
+    close(s[1]);
+    role("parent");
+    rest();
+}
+
+static void splices(void) {
+    int from[2], to[2];
+    if (pipe(from) || pipe(to)) _exit(9);
+    if (child("waiter") == 0) {
+        close(from[1]);
+        close(to[0]);
+        splice(from[0], 0, to[1], 0, 100, 0);
+        _exit(9);
+    }
+    if (child("writer") == 0) {
+        close(from[0]);
+        close(to[0]);
+        close(to[1]);
+        rest();
+    }
+    if (child("reader") == 0) {
+        close(from[0]);
+        close(from[1]);
+        close(to[1]);
+        rest();
+    }
+    for (int i = 0; i < 2; i++) {
+        close(from[i]);
+        close(to[i]);
+    }
+    rest();
+}
+
+static void sysv(const char *how) {
+    struct sembuf take = {0, -1, 0}, both[] = {{0, 1, 0}, {0, -1, 0}};
+    struct { long type; char text[4]; } message = {1, "x"};
+    int set = semget(IPC_PRIVATE, 2, 0600), queue = msgget(IPC_PRIVATE, 0600);
+    /* Gone with the last who waits, whatever ends it. */
+    if (child("other") == 0) {
+        setsid();
+        semop(set, both, 2);
+        msgsnd(queue, &message, 4, 0);
+        msgrcv(queue, &message, 4, 0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGTERM);
+        sigset_t term;
+        int got;
+        sigemptyset(&term);
+        sigaddset(&term, SIGTERM);
+        sigprocmask(SIG_BLOCK, &term, 0);
+        role("ready");
+        sigwait(&term, &got);
+        semctl(set, 0, IPC_RMID);
+        msgctl(queue, IPC_RMID, 0);
+        _exit(0);
+    }
+    if (child("waiter") == 0) {
+        if (!strcmp(how, "semaphore")) semop(set, &take, 1);
+        if (!strcmp(how, "receive")) for (;;) msgrcv(queue, &message, 4, 2, 0);
+        if (!strcmp(how, "posix")) {
+            char name[40], text[100];
+            struct mq_attr with = {.mq_maxmsg = 1, .mq_msgsize = 100};
+            snprintf(name, sizeof name, "/ganger-%d", getpid());
+            mqd_t posix = mq_open(name, O_RDWR | O_CREAT, 0600, &with);
+            mq_unlink(name);
+            mq_receive(posix, text, sizeof text, 0);
+        }
+        _exit(9);
+    }
+    role("parent");
+    rest();
+}
+
+static void idles(const char *how) {
+    sigset_t all;
+    int got;
+    char c;
+    sigfillset(&all);
+    role("waiter");
+    if (!strcmp(how, "sleep")) sleep(100000);
+    if (!strcmp(how, "pause")) rest();
+    if (!strcmp(how, "sigwait")) sigwait(&all, &got);
+    if (!strcmp(how, "terminal")) {
+        int master = posix_openpt(O_RDWR | O_NOCTTY);
+        grantpt(master);
+        unlockpt(master);
+        if (read(open(ptsname(master), O_RDWR | O_NOCTTY), &c, 1)) _exit(9);
+    }
+}
+
+/* A thread that joins another, inside a pid namespace where both have small numbers. */
+static void namespaces(void) {
+    if (unshare(CLONE_NEWPID)) {
+        if (write(1, "role inside 0 0\n", 16) != 16) _exit(9);
+        rest();
+    }
+    if (fork() == 0) {
+        static struct act other = {"", 0, sleep_long};
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        pthread_t thread_of = thread(&other);
+        role("inside");
+        pthread_join(thread_of, 0);
+    }
+    rest();
+}
+
+static void no_timed_lock(void *mutex) {
+    struct timespec until;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += 100000;
+    pthread_mutex_timedlock(mutex, &until);
+}
+
+static void timed(void) {
+    static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
+    static struct act holder = {"holder", lock, sleep_long}, waiter = {"waiter", 0, no_timed_lock};
+    holder.first_of = waiter.then_of = &mutex;
+    thread(&holder);
+    thread(&waiter);
+    rest();
+}
+
 int main(int n, char **words) {
     const char *scene = n > 1 ? words[1] : "", *of = n > 2 ? words[2] : "";
     const char *path = n > 3 ? words[3] : "";
+    if (!strcmp(path, "hidden")) prctl(PR_SET_DUMPABLE, 0);
     if (!strcmp(scene, "mutex")) mutexes(of);
     if (!strcmp(scene, "twice")) twice();
     if (!strcmp(scene, "shared_mutex"))
@@ -341,5 +597,13 @@ int main(int n, char **words) {
     if (!strcmp(scene, "vfork")) vforks();
     if (!strcmp(scene, "dead_leader")) dead_leader();
     if (!strcmp(scene, "stopped")) stopped();
+    if (!strcmp(scene, "socket")) sockets(of);
+    if (!strcmp(scene, "tcp")) tcp(of[0] == '6', !strcmp(path, "listens"));
+    if (!strcmp(scene, "poll")) polls(of);
+    if (!strcmp(scene, "splice")) splices();
+    if (!strcmp(scene, "sysv")) sysv(of);
+    if (!strcmp(scene, "idle")) idles(of);
+    if (!strcmp(scene, "namespace")) namespaces();
+    if (!strcmp(scene, "timed")) timed();
     return 9;
 }

@@ -2,7 +2,7 @@
 
 use super::{Stage, wait_of};
 use ganger::clock;
-use ganger::model::waits::{Holder, ThreadState};
+use ganger::model::waits::{Holder, ThreadState, WaitKind, Waker};
 use ganger::probe::waits::Scope;
 use std::time::Duration;
 
@@ -166,4 +166,176 @@ fn suspects_have_stood_still_for_two_ticks_and_half_a_second() {
     let (reader, writer) = (stage.tid("reader"), stage.tid("writer"));
     assert!(tids.contains(&reader) && tids.contains(&writer) && tids.len() == 2, "{tids:?}");
     assert_eq!(look.processes.len(), 3);
+}
+
+#[test]
+fn unix_sockets_are_followed_to_their_other_end() {
+    let roles = ["near", "far"];
+    let both = "far's process or near's process, proven";
+    for how in ["stream", "datagram"] {
+        let words = format!("unix_recv: {both}, by signal");
+        check(&["socket", how], &roles, "near", &words);
+    }
+    check(&["socket", "full"], &roles, "near", &format!("unix_send: {both}"));
+    let limited = "unix_recv: (the time limit of the socket) or far's process or near's process, proven, \
+         by signal";
+    check(&["socket", "limited"], &roles, "near", limited);
+}
+
+#[test]
+fn tcp_is_followed_within_the_machine() {
+    let words = "tcp: far's process or near's process, proven, by signal";
+    check(&["tcp", "4"], &["near", "far"], "near", words);
+    check(&["tcp", "6"], &["near", "far"], "near", words);
+    check(&["tcp", "4", "listens"], &["waiter"], "waiter", "unknown: (a new connection)");
+}
+
+#[test]
+fn whoever_polls_waits_for_any_of_its_files() {
+    let roles = ["waiter", "writer", "peer", "parent"];
+    let all = "poll: peer's process or waiter's process or writer's process, proven, by signal";
+    for how in ["poll", "select", "epoll", "nested"] {
+        check(&["poll", how], &roles, "waiter", all);
+    }
+    let timed = all.replace(", by", ", timed, by");
+    check(&["poll", "timed"], &roles, "waiter", &timed);
+    let closed = "poll: (a file that is not visible) or peer's process or waiter's process, \
+        by signal";
+    check(&["poll", "closed"], &roles, "waiter", closed);
+}
+
+#[test]
+fn events_timers_and_signals_are_told_apart() {
+    let roles = ["waiter", "writer", "peer", "parent"];
+    for (how, words) in [
+        ("event", "poll: waiter's process, by signal"),
+        // Like the self-pipe of asyncio: Ctrl-C may wake it.
+        ("event caught", "poll: (a signal (Ctrl-C)) or waiter's process, by signal"),
+        ("timer", "poll: (a timer), by signal"),
+        ("signals", "poll: (a signal), by signal"),
+        ("pidfd", "poll: parent's process, proven, by signal"),
+        ("nothing", "signal: (a signal)"),
+    ] {
+        check(&["poll", how], &roles, "waiter", words);
+    }
+}
+
+#[test]
+fn from_one_pipe_to_another_it_may_be_either() {
+    let words = "pipe_read: reader's process or writer's process, proven, by signal";
+    check(&["splice"], &["waiter", "writer", "reader"], "waiter", words);
+}
+
+#[test]
+fn whoever_knows_a_semaphore_may_use_it() {
+    let roles = ["other", "ready", "waiter", "parent"];
+    let Some(mut stage) = Stage::play(&["sysv", "semaphore"], &roles) else { return };
+    let all = "other's process or parent's process or waiter's process, by signal";
+    let wait = stage.expect("waiter", &format!("sysv_sem: {all}"));
+    assert_eq!(wait.resource.name.as_deref(), Some("semaphore 0"));
+    check(&["sysv", "receive"], &roles, "waiter", &format!("message_queue: {all}"));
+    let named = "message_queue: (anybody who knows its name)";
+    check(&["sysv", "posix"], &roles, "waiter", named);
+}
+
+#[test]
+fn time_signals_and_people_may_always_come() {
+    for (how, words) in [
+        ("sleep", "time: (time), timed"),
+        ("pause", "signal: (a signal)"),
+        ("sigwait", "signal: (a signal)"),
+        ("terminal", "unknown: (whoever types at the terminal)"),
+    ] {
+        check(&["idle", how], &["waiter"], "waiter", words);
+    }
+}
+
+#[test]
+fn a_lock_with_a_time_limit_ends_by_itself() {
+    // The C library uses another call for it, of which it is not said what it is for.
+    let roles = ["holder", "waiter"];
+    let words = "unknown: holder's process, timed, by signal";
+    check(&["timed"], &roles, "waiter", words);
+}
+
+#[test]
+fn threads_in_a_pid_namespace_are_known_by_their_own_numbers() {
+    let Some(mut stage) = Stage::play(&["namespace"], &["inside"]) else { return };
+    if stage.tid("inside") == 0 {
+        println!("skipped: no pid namespace for this user");
+        return;
+    }
+    let give_up = clock::mono() + Duration::from_secs(60);
+    loop {
+        let look = stage.look(Scope::All);
+        let joins = look.waits.iter().find(|w| w.resource.kind == WaitKind::ThreadJoin);
+        if let Some(wait) = joins {
+            let [holder] = wait.holders.as_slice() else { panic!("{wait:?}") };
+            assert_eq!(holder.proc, wait.waiter.proc);
+            assert!(holder.tid.is_some_and(|tid| tid != wait.waiter.tid && tid > 100), "{wait:?}");
+            return;
+        }
+        assert!(clock::mono() < give_up, "{:?}", look.waits);
+    }
+}
+
+#[test]
+fn musl_keeps_the_owners_of_some_mutexes() {
+    let anybody = "mutex: holder's process, by signal";
+    for (scene, roles, words) in [
+        (["mutex", "normal"], ["holder", "waiter"], anybody),
+        (["mutex", "recursive"], ["holder", "waiter"], "mutex: holder, proven"),
+        (["mutex", "errorcheck"], ["holder", "waiter"], "mutex: holder, proven"),
+        (["mutex", "robust"], ["holder", "waiter"], "mutex: holder, proven"),
+        (["join", ""], ["other", "waiter"], "thread_join: other, proven"),
+    ] {
+        let Some(mut stage) = Stage::play_with("musl-gcc", &[], &scene, &roles) else { return };
+        stage.expect("waiter", words);
+    }
+}
+
+#[test]
+fn programs_that_do_not_say_their_library_name_no_wrong_owner() {
+    let roles = ["holder", "waiter"];
+    let play = |compiler, scene: &[&str]| Stage::play_with(compiler, &["-static"], scene, &roles);
+    let Some(mut stage) = play("cc", &["mutex", "normal"]) else { return };
+    stage.expect("waiter", "mutex: holder, proven");
+    for kind in ["normal", "recursive", "errorcheck"] {
+        let Some(mut stage) = play("musl-gcc", &["mutex", kind]) else { return };
+        stage.expect("waiter", "unknown: holder's process, by signal");
+    }
+}
+
+#[test]
+fn who_may_not_be_looked_at_is_said_so() {
+    let roles = ["reader", "writer", "parent"];
+    let Some(mut stage) = Stage::play(&["pipe", "empty", "hidden"], &roles) else { return };
+    stage.settle("reader");
+    let look = as_nobody(|| stage.look(Scope::All));
+    assert!(look.waits.iter().all(|wait| {
+        wait.needs
+            .iter()
+            .all(|need| need.wakers.iter().any(|waker| matches!(waker, Waker::Outside(_))))
+    }));
+    assert_eq!(look.waits.len(), 3, "{look:?}");
+    assert_eq!(look.not_visible.len(), 3, "{look:?}");
+    assert!(look.not_visible[0].why.starts_with("permission denied"), "{look:?}");
+}
+
+/// Does something on a thread with the rights of nobody, where it has the right to become that.
+fn as_nobody<T: Send>(act: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let thread = scope.spawn(|| {
+            const NOBODY: libc::c_long = 65_534;
+            // SAFETY: the calls take numbers; without the C library they change this thread only.
+            unsafe {
+                if libc::geteuid() == 0 {
+                    let changed = libc::syscall(libc::SYS_setresuid, NOBODY, NOBODY, NOBODY);
+                    assert_eq!(changed, 0);
+                }
+            }
+            act()
+        });
+        thread.join().unwrap()
+    })
 }

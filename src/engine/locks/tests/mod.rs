@@ -80,8 +80,8 @@ fn any_op(dice: &mut Dice, next_id: u64) -> Op {
             timeout_ms: timeout_ms.filter(|ms| *ms > 0),
         },
         17 => Op::ConditionNotify { name: name("k"), n: dice.chance(70).then_some(1) },
-        18 => Op::BarrierWait { name: name("r"), parties: Some(2), timeout_ms },
-        19 => Op::BarrierReset { name: name("r") },
+        18 => Op::BarrierWait { name: name("r"), parties: Some(2), act: false, timeout_ms },
+        19 => Op::BarrierReset { name: name("r"), parties: None },
         20 | 21 => Op::QueuePut {
             name: name("q"),
             items: (0..1 + dice.below(3)).map(|i| format!("{next_id}-{i}").into()).collect(),
@@ -93,6 +93,7 @@ fn any_op(dice: &mut Dice, next_id: u64) -> Op {
             name: name("q"),
             n: 1 + dice.below(2) as u32,
             keep: dice.chance(60),
+            tied: false,
             timeout_ms,
         },
         24 => Op::QueueJoin { name: name("q"), timeout_ms },

@@ -82,7 +82,7 @@ impl Oracle {
                     self.settle();
                 }
             }
-            LockChange::Settled => {}
+            LockChange::Settled | LockChange::CellSeen { .. } | LockChange::CellOpened { .. } => {}
         }
         self.settle();
         std::mem::take(&mut self.out)
@@ -421,7 +421,7 @@ impl Oracle {
         }
         for (index, at) in (0..).zip([all[0], all[1] - 1]) {
             let w = self.waits.remove(at);
-            self.say(w.client, w.id, &Ok(Given::Turn { index }));
+            self.say(w.client, w.id, &Ok(Given::Turn { index, act: false }));
         }
         true
     }
