@@ -147,8 +147,8 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
 
     let is_thread = |tid| process.thread_called(tid).is_some();
-    // Its file is one with the loader; Debian and others map it by its other name, which glibc
-    // has only with a number behind it.
+    // One file is loader and library; where it is mapped by its other name, glibc has that name
+    // only with a number behind it.
     let is_musl = maps.iter().any(|m| {
         let name = m.path.rsplit('/').next().unwrap_or_default();
         name == "libc.so" || name.starts_with("ld-musl")
@@ -259,15 +259,7 @@ fn abandoned(
     let is_doubtful = match lock.place {
         // Whoever was started without a copy of the memory is a child, or the parent.
         Place::Private => {
-            kin(scene, process).find(|pid| shares_memory(process.pid(), *pid) != Some(false))
-        }
-        // It lives, in a process that may have had the memory and may have it again.
-        Place::Shared(_) => {
-            let may_be_it = |pid: &i32| scene.is_in_tree(*pid) || *pid == owner;
-            scene.stats().map(|(pid, _)| pid).filter(may_be_it).find(|pid| {
-                let process = scene.process(*pid);
-                process.is_some_and(|p| p.hidden.is_some() || p.thread_called(owner).is_some())
-            })
+            kin(scene, process).any(|pid| shares_memory(process.pid(), pid) != Some(false))
         }
         Place::Shared(_) => lives_nearby(scene, lock.owner),
     };
@@ -318,7 +310,8 @@ fn owner_pid(owner: i32) -> i32 {
 /// parent.
 fn kin(scene: &Scene, process: &Process) -> impl Iterator<Item = i32> {
     let is_kin = |(pid, stat): &(i32, &Stat)| {
-        stat.parent == process.pid() || *pid == process.stat.parent && scene.is_in_tree(*pid)
+        let is_parent = *pid == process.stat.parent && scene.is_in_tree(*pid);
+        stat.parent == process.pid() || is_parent
     };
     scene.stats().filter(is_kin).map(|(pid, _)| pid)
 }
