@@ -147,8 +147,12 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
 
     let is_thread = |tid| process.thread_called(tid).is_some();
-    // Of its loader, or of the folder that Debian keeps it in.
-    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl") || m.path.contains("linux-musl"));
+    // One file is loader and library. Where it is mapped by its other name, glibc has that name
+    // only with a number behind it; Debian keeps it in a folder of its own.
+    let is_musl = maps.iter().any(|m| {
+        let name = m.path.rsplit('/').next().unwrap_or_default();
+        name == "libc.so" || name.starts_with("ld-musl") || m.path.contains("linux-musl")
+    });
     let object = if is_musl {
         classify_musl(futex, &window, &is_thread)
     } else {
@@ -313,7 +317,8 @@ fn owner_pid(owner: i32) -> i32 {
 /// parent.
 fn kin(scene: &Scene, process: &Process) -> impl Iterator<Item = i32> {
     let is_kin = |(pid, stat): &(i32, &Stat)| {
-        stat.parent == process.pid() || *pid == process.stat.parent && scene.is_in_tree(*pid)
+        let is_parent = *pid == process.stat.parent && scene.is_in_tree(*pid);
+        stat.parent == process.pid() || is_parent
     };
     scene.stats().filter(is_kin).map(|(pid, _)| pid)
 }

@@ -58,6 +58,7 @@ fn judge_all(file: &str) {
                     let Some((program, user)) = next else { break };
                     if let Err(what) = judge(&stage, &program, user) {
                         let who = format!("{} as {user:?}", program.id);
+                        println!("{who}: {}", what.lines().next().unwrap_or_default());
                         wrong.lock().unwrap().push(format!("{who}: {what}"));
                     }
                 }
