@@ -33,6 +33,9 @@ output.png|tasks/compress.yaml|120x34|9|5maT|-j4
 timeline.png|tasks/sweep.yaml|132x36|14|7|-j6
 events.png|tasks/flaky.yaml|120x30|9|8|
 palette.png|tasks/sweep.yaml|110x32|8|:pri|-j4
+locks.png|tasks/pipeline.yaml|120x36|16|9|--set n=3000
+deadlock.png|tasks/philosophers.yaml|120x36|6|oK|
+matrix.png|tasks/philosophers.yaml|100x30|6|9v|
 light.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme light
 colorblind.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme colorblind
 nord.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme nord

@@ -5,11 +5,13 @@
 //! takes. Each is watched through a pidfd from its first request on, so that its end is known at
 //! once. Talks to the supervisor only, and decides nothing: who gets what is the engine's.
 
+mod alone;
 mod process;
 
 use crate::model::limits::{ASKS_IN_FLIGHT, LABEL_BYTES};
 use crate::model::locks::{ClientNo, Failure, Party, Refusal};
 use crate::model::{AttemptId, JobNo, ProcRef};
+pub use alone::{has_only_children, only_waits};
 use process::Known;
 pub use process::proc_of;
 use std::collections::HashMap;

@@ -138,7 +138,10 @@ pub fn stop(args: &StopArgs) -> Result<i32, Failure> {
 
 /// Sends commands one by one and prints what becomes of them. All are tried; one that is
 /// refused makes the exit code that of wrong usage.
-fn act(run: &mut Reached, commands: impl IntoIterator<Item = Command>) -> Result<i32, Failure> {
+pub(super) fn act(
+    run: &mut Reached,
+    commands: impl IntoIterator<Item = Command>,
+) -> Result<i32, Failure> {
     let mut code = exit::OK;
     for command in commands {
         match run.asker.command(command) {

@@ -43,6 +43,7 @@ mod retry;
 mod schedule;
 mod seen;
 mod shared;
+mod stall;
 pub mod state;
 mod stop;
 mod why;
@@ -51,6 +52,7 @@ mod why;
 mod tests;
 
 pub use acts::inverse;
+pub use stall::Waiting;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
@@ -94,6 +96,10 @@ pub enum Input {
     Locks(LockChange),
     /// X-ray saw from outside that something is stuck, or is no longer.
     Seen(Sighting),
+    /// To an [`Effect::LookForHelp`]: the jobs have no process that does anything but wait.
+    NoHelp {
+        no: u64,
+    },
     /// A deadline may have passed.
     Tick,
 }
@@ -118,6 +124,9 @@ pub enum Effect {
     /// Answer a request about a primitive. Each gets exactly one answer, unless its connection
     /// has ended.
     Tell { client: ClientNo, id: u64, result: Result<Given, Refusal> },
+    /// Everything that is known waits: look whether these jobs have a process that could do
+    /// something else; if not, [`Input::NoHelp`] says so.
+    LookForHelp { no: u64, waiting: Vec<Waiting> },
 }
 
 /// What came of one input.
@@ -140,6 +149,7 @@ pub struct Engine {
     chores: Chores,
     /// Jobs whose running attempt has been sent KILL.
     killed: BTreeSet<JobNo>,
+    suspicion: stall::Suspicion,
     #[cfg(test)]
     fault: Option<Fault>,
 }
@@ -156,6 +166,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             chores: Chores::default(),
             killed: BTreeSet::new(),
+            suspicion: stall::Suspicion::default(),
             #[cfg(test)]
             fault: None,
         }
@@ -182,6 +193,7 @@ impl Engine {
             Input::Finding(finding) => self.take_finding(finding),
             Input::Locks(change) => self.take_lock_change(change),
             Input::Seen(sighting) => self.take_sighting(sighting),
+            Input::NoHelp { no } => self.take_no_help(no),
             Input::Tick => {}
         }
         self.pass_deadlines();
@@ -190,6 +202,7 @@ impl Engine {
         self.start_ready();
         self.settle_locks();
         self.check_deadlocks();
+        self.suspect_stall();
         self.end_run();
         std::mem::take(&mut self.out)
     }
@@ -200,7 +213,8 @@ impl Engine {
             return None;
         }
         let backoff = self.state.next_backoff().map(|(at, _)| at);
-        [self.deadlines.next(), backoff, self.state.locks().deadline()].into_iter().flatten().min()
+        let locks = self.state.locks().deadline();
+        [self.deadlines.next(), backoff, locks, self.suspicion.next()].into_iter().flatten().min()
     }
 
     /// What is so in the run.

@@ -31,6 +31,10 @@ pub enum AlertKind {
     /// More workers would help.
     WaitsForIo,
     IdleWorkers,
+    /// A circle of waits has closed.
+    Deadlock,
+    /// One lock or semaphore takes most of the workers' time.
+    Contention,
 }
 
 /// Something that holds now and has held for a while.

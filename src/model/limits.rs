@@ -146,6 +146,9 @@ pub const ITEM_BYTES: usize = 2 << 20;
 pub const SHARED_BYTES: usize = 1 << 30;
 /// Names or items in one request.
 pub const NAMES_AT_ONCE: usize = 1000;
+/// A wait for a lock or a permit that no time ends is told about when it has gone on for this
+/// long: whoever waits so long would rather know.
+pub const ENDLESS_WAIT: Duration = Duration::from_secs(60);
 /// Primitives in a snapshot: more do not fit any screen.
 pub const SNAPSHOT_LOCKS: usize = 64;
 /// Holders, and waiters, that are shown of one primitive.

@@ -4,7 +4,7 @@ use super::act::{Act, StopProof};
 use super::alert::Alert;
 use super::command::StopHow;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
-use super::locks::SharedView;
+use super::locks::{SharedView, WaitFor};
 use super::outcome::{RunOutcome, StopReason};
 use super::sample::{CoreInfo, MachineSample, TreeSample};
 use super::time::{Mono, Now, Wall};
@@ -186,6 +186,9 @@ pub struct WorkView {
     pub paused_us: u64,
     pub stopping: Option<Stopping>,
     pub tree: Option<TreeSample>,
+    /// What one of its processes waits for.
+    #[serde(default)]
+    pub waits: Option<WaitFor>,
 }
 
 /// An attempt on its way out.

@@ -126,6 +126,8 @@ enum Message {
     Signal(i32),
     Searched(Searched),
     ProcessEnded(ProcRef),
+    /// All jobs only wait, as was asked under this number.
+    NoHelp(u64),
 }
 
 impl From<FromClient> for Message {
@@ -476,6 +478,7 @@ impl Supervisor {
             Message::Signal(number) => self.signalled(number),
             Message::Searched(searched) => self.searched(searched),
             Message::ProcessEnded(proc) => self.process_ended(proc),
+            Message::NoHelp(no) => self.input(Input::NoHelp { no }),
         }
     }
 

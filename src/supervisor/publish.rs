@@ -6,6 +6,7 @@ use super::alerts::Alerts;
 use super::answer::tail_line;
 use super::flow::Flow;
 use super::prepare::Prepared;
+use super::shared::wait_for;
 use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
@@ -106,6 +107,10 @@ impl Publisher {
         self.flow.note(event, engine.state());
         self.alerts.note(event);
         self.stops.note(event, now, engine.state());
+        if matches!(event, Event::DeadlockFound { .. } | Event::DeadlockGone { .. }) {
+            // News that must not wait for the next look.
+            self.alerts.look(now, engine.state(), &self.sample);
+        }
         match event {
             Event::RunStarted { at } => {
                 self.rate.started = at.mono;
@@ -202,6 +207,7 @@ impl Publisher {
             shared: SharedView {
                 locks: state.locks().top(now.mono),
                 total: u32::try_from(state.locks().len()).unwrap_or(u32::MAX),
+                lost_us: micros(state.locks().lost_by_jobs(now.mono)),
                 deadlocks: state.deadlocks().to_vec(),
             },
         }
@@ -258,7 +264,7 @@ impl Publisher {
                 let slot = Slot { pool: idx, n };
                 let leaving = n > pool.size();
                 let attempt = running.get(&slot);
-                let state = match attempt {
+                let worker = match attempt {
                     Some(a) => worker_state(a),
                     None if leaving => continue,
                     None if reserved > 0 => {
@@ -267,8 +273,8 @@ impl Publisher {
                     }
                     None => WorkerState::Idle,
                 };
-                let work = attempt.map(|a| self.work(a, inputs));
-                views.push(WorkerView { slot, state, work, leaving });
+                let work = attempt.map(|a| self.work(a, state, inputs));
+                views.push(WorkerView { slot, state: worker, work, leaving });
                 if views.len() == SNAPSHOT_WORKERS {
                     return views;
                 }
@@ -277,7 +283,7 @@ impl Publisher {
         views
     }
 
-    fn work(&self, a: &Attempt, inputs: &[Option<Arc<InputSet>>]) -> WorkView {
+    fn work(&self, a: &Attempt, state: &State, inputs: &[Option<Arc<InputSet>>]) -> WorkView {
         WorkView {
             attempt: a.id,
             task: a.task,
@@ -288,6 +294,7 @@ impl Publisher {
             paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
+            waits: wait_for(state, a.id),
         }
     }
 }
@@ -347,6 +354,10 @@ pub fn events_so_far(state: &State) -> Vec<Event> {
         }
     }
     events
+}
+
+fn micros(d: std::time::Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(d: std::time::Duration) -> u64 {

@@ -63,6 +63,8 @@ pub struct Glyphs {
     pub times: &'static str,
     pub minus: &'static str,
     pub arrow: &'static str,
+    /// The other way.
+    pub back: &'static str,
     pub dot: &'static str,
     /// Before every line of stderr.
     pub edge: &'static str,
@@ -120,6 +122,7 @@ const BRAILLE: Glyphs = Glyphs {
     times: "×",
     minus: "−",
     arrow: "→",
+    back: "←",
     dot: "·",
     edge: "▌",
     digits: ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"],
@@ -156,6 +159,7 @@ const BLOCK: Glyphs = Glyphs {
     times: "x",
     minus: "-",
     arrow: ">",
+    back: "<",
     paused: "=",
     ended: "#",
     // Fonts of the console have few of the superscripts, and few arrows.
@@ -258,12 +262,12 @@ mod tests {
         let Glyphs {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
-            arrow, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
+            arrow, back, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
             waiter, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
-            retried, warning, ellipsis, times, minus, arrow, dot, edge, tag, holder, waiter, prompt,
+            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, prompt,
             cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::graph::class_values;
+use super::lock_history::LockHistory;
 use crate::model::{Activity, Mono, Slot, Snapshot, WorkerState, WorkerView};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -81,6 +82,9 @@ impl Point {
     }
 }
 
+/// Percent of a core below which a process only took a breath.
+const BREATH: f32 = 12.5;
+
 /// Percent of one core that was busy, and that was this run's.
 pub type CoreThen = (u8, u8);
 
@@ -93,6 +97,8 @@ pub enum Moment {
     WaitingCpu,
     WaitingIo,
     Sleeping,
+    /// For something that jobs share.
+    Waiting,
     Quiet,
     Paused,
     Stopping,
@@ -113,8 +119,9 @@ impl Moment {
             Some(Activity::WaitingCpu) => Moment::WaitingCpu,
             Some(Activity::WaitingIo) => Moment::WaitingIo,
             Some(Activity::Stopped) => Moment::Paused,
+            _ if waits(worker) => Moment::Waiting,
             // An eighth of a core is more than a pause between two breaths.
-            Some(Activity::Sleeping) if cpu < 12.5 => Moment::Sleeping,
+            Some(Activity::Sleeping) if cpu < BREATH => Moment::Sleeping,
             _ => Moment::Running(cpu.clamp(0.0, 100.0)),
         }
     }
@@ -122,6 +129,16 @@ impl Moment {
     fn is_like(&self, other: &Moment) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
     }
+}
+
+/// Whether a worker does nothing but wait for something that jobs share.
+pub fn waits(worker: &WorkerView) -> bool {
+    let Some(work) = worker.work.as_ref().filter(|work| work.waits.is_some()) else {
+        return false;
+    };
+    // One process may wait while another one computes.
+    let cpu = work.tree.as_ref().and_then(|tree| tree.cpu_percent).unwrap_or(0.0);
+    worker.state == WorkerState::Running && (cpu.is_nan() || cpu < BREATH)
 }
 
 /// A worker's last minutes: cells that are full, and what will be the next one.
@@ -154,6 +171,8 @@ pub struct History {
     /// Every core at the moment of each point; looks are rarer than points, so many share one.
     cores: VecDeque<Arc<[CoreThen]>>,
     strips: BTreeMap<Slot, Strip>,
+    /// What jobs share.
+    pub locks: LockHistory,
 }
 
 impl History {
@@ -173,6 +192,7 @@ impl History {
     }
 
     fn sample(&mut self, step: u64, snapshot: &Snapshot) {
+        self.locks.sample(step, snapshot);
         push(&mut self.points, Point::of(snapshot), KEPT);
         let byte = |percent: f32| percent.clamp(0.0, 100.0).round() as u8;
         let cores = snapshot.machine.cores.iter().map(|c| (byte(c.busy()), byte(c.run)));

@@ -22,6 +22,7 @@ pub mod keymap;
 pub mod keys;
 pub mod layout;
 pub mod list;
+pub mod lock_history;
 pub mod model;
 mod mouse;
 pub mod notice;

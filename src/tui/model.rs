@@ -10,11 +10,12 @@ use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::save::SaveJob;
 use super::output::{Output, Question, Target};
-use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Order, PANELS};
+use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Locks, Order, PANELS};
 use super::proof::Watch;
 use super::sanitize::one_line;
 use super::then::Then;
 use super::zones::{Hit, Zones};
+use crate::model::locks::{LockState, Party, SharedView};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
@@ -98,6 +99,10 @@ pub struct Model {
     pub gantt: Gantt,
     /// The events as far as they are here.
     pub events: EventList,
+    /// What is shown of what jobs share.
+    pub locks: Locks,
+    /// How often the key that is being done was asked for: `4+`.
+    pub times: i32,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -177,6 +182,17 @@ pub enum Popup {
         panel: usize,
         choice: usize,
     },
+    Ask(Ask),
+}
+
+/// A question before something that cannot be taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    pub title: String,
+    /// What it would do.
+    pub lines: Vec<String>,
+    pub verb: &'static str,
+    pub command: Command,
 }
 
 /// A question that is answered by typing.
@@ -297,6 +313,8 @@ impl Model {
             then: Then::default(),
             gantt: Gantt::default(),
             events: EventList::default(),
+            locks: Locks::default(),
+            times: 1,
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -308,6 +326,10 @@ impl Model {
     pub fn take(&mut self, mut snapshot: Snapshot) {
         for work in snapshot.workers.iter_mut().filter_map(|w| w.work.as_mut()) {
             work.inputs = one_line(&work.inputs);
+            if let Some(wait) = &mut work.waits {
+                wait.what = one_line(&wait.what);
+                wait.holder = wait.holder.as_deref().map(one_line);
+            }
         }
         for failure in &mut snapshot.failures {
             for text in [&mut failure.inputs, &mut failure.outcome, &mut failure.last_line] {
@@ -328,6 +350,7 @@ impl Model {
             (act.asked, act.answer) = (one_line(&act.asked), one_line(&act.answer));
             act.undo = act.undo.as_deref().map(one_line);
         }
+        clean_shared(&mut snapshot.shared);
         for stop in &mut snapshot.last_stops {
             stop.left = stop.left.as_deref().map(one_line);
         }
@@ -404,6 +427,13 @@ impl Model {
     /// Returns the failure that is selected.
     pub fn selected_failure(&self) -> Option<&FailureView> {
         self.snapshot.failures.iter().find(|f| Some(f.job) == self.failure)
+    }
+
+    /// Returns the worker that runs a job.
+    pub fn worker_of(&self, job: JobNo) -> Option<&WorkerView> {
+        let runs =
+            |worker: &&WorkerView| worker.work.as_ref().is_some_and(|work| work.attempt.job == job);
+        self.snapshot.workers.iter().find(runs)
     }
 
     /// Returns the work on an attempt, if it runs.
@@ -519,7 +549,8 @@ impl Model {
             &layout::Facts {
                 focus: self.focus,
                 zoom: self.zoom.is_some(),
-                notice: super::notice::is_there(self),
+                notice: super::notice::rows(self),
+                there: &|i| PANELS[i].is_there(self),
                 view: self.views.get(self.view).unwrap_or(&alone),
                 view_no: self.view,
                 splits: &self.splits,
@@ -556,6 +587,24 @@ impl Model {
         let layout = self.layout();
         let spot = layout.spots.iter().find(|s| s.panel == panel);
         spot.map_or(0, |s| usize::from(s.area.height.saturating_sub(2)))
+    }
+}
+
+/// What clients call themselves becomes safe to draw.
+fn clean_shared(shared: &mut SharedView) {
+    let clean = |party: &mut Party| {
+        party.label = party.label.take().map(|label| one_line(&label).into());
+    };
+    for lock in &mut shared.locks {
+        lock.holders.iter_mut().for_each(|holder| clean(&mut holder.party));
+        lock.waiters.iter_mut().for_each(|waiter| clean(&mut waiter.party));
+        if let LockState::Value { value } = &mut lock.state {
+            *value = one_line(value);
+        }
+    }
+    for deadlock in &mut shared.deadlocks {
+        deadlock.text = one_line(&deadlock.text);
+        deadlock.members.iter_mut().for_each(|member| clean(&mut member.party));
     }
 }
 

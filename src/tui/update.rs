@@ -279,6 +279,7 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         _ => 1,
     };
     model.count = None;
+    model.times = times.abs();
     if PANELS[model.focus].act(model, act, actions) {
         return;
     }
@@ -295,6 +296,7 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         Act::Undo => acts::undo(model, actions),
         Act::Tag => tag(model),
         Act::Untag => model.tags.clear(),
+        Act::Owner => panels::look_at_circle(model),
         Act::Theme => actions.push(Action::NextTheme),
         Act::Quit if model.has_ended() => leave_ended(model, actions),
         Act::Interrupt => interrupt(model, actions),
@@ -354,6 +356,12 @@ fn digit(model: &mut Model, number: usize) {
     let (focus, view) = before.map_or((model.focus, model.view), |c| (c.focus, c.view));
     model.count = Some(Count { n: n.min(MOST_TIMES), at: now, focus, view });
     if (1..=PANELS.len()).contains(&number) {
+        // A key leads to where the panel has most room.
+        let own = PANELS[number - 1].name();
+        let own = model.views.iter().position(|view| view.name == own);
+        if let Some(own) = own.filter(|_| model.zoom.is_none()) {
+            model.view = own;
+        }
         model.turn_to(number - 1);
     }
 }
@@ -398,7 +406,7 @@ fn freeze(model: &mut Model) {
 }
 
 fn move_time(model: &mut Model, by: i64) {
-    let graphs = [panels::CORES, panels::QUEUE, model.focus];
+    let graphs = [panels::CORES, panels::QUEUE, panels::LOCKS, model.focus];
     let width = graphs.iter().map(|panel| model.graph_cells(*panel)).max().unwrap_or(0);
     model.axis.move_cursor(by, model.axis_now(), width.max(10));
 }

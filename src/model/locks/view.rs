@@ -16,6 +16,9 @@ pub struct SharedView {
     pub locks: Vec<LockView>,
     /// All there are.
     pub total: u32,
+    /// All waits of processes of jobs together, with those that are going on.
+    #[serde(default)]
+    pub lost_us: u64,
     /// Circles of waits at this moment, oldest first.
     pub deadlocks: Vec<Deadlock>,
 }
@@ -68,6 +71,11 @@ pub enum LockState {
         /// Items since the start.
         puts: u64,
         gets: u64,
+        /// Over the last ten seconds.
+        #[serde(default)]
+        puts_per_s: f32,
+        #[serde(default)]
+        gets_per_s: f32,
         /// Got and not dealt with, with `keep`.
         kept: u64,
         waiting_putters: u32,
@@ -123,6 +131,20 @@ pub struct WaiterView {
     pub until: Option<Mono>,
 }
 
+/// What a job waits for at one moment, whoever saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaitFor {
+    /// In few words: `db`, `put frames`.
+    pub what: String,
+    /// Who stands in the way, in words, as far as that is known.
+    pub holder: Option<String>,
+    /// The job that the holder belongs to.
+    pub holder_job: Option<JobNo>,
+    pub since: Mono,
+    /// It is part of a circle of waits.
+    pub in_circle: bool,
+}
+
 /// What a primitive has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LockStats {
@@ -131,6 +153,9 @@ pub struct LockStats {
     pub waited: u64,
     /// All waits together, with those that are still going on.
     pub lost_us: u64,
+    /// The part of it that processes of jobs waited, while they had a worker.
+    #[serde(default)]
+    pub jobs_lost_us: u64,
     /// Of waits that have ended.
     pub wait: Option<Durations>,
     pub hold: Option<Durations>,

@@ -7,6 +7,7 @@ use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::keymap::Act;
 use crate::tui::model::{KillMenu, Model, Popup};
+use crate::tui::panels;
 use crate::tui::theme::Role;
 use crate::tui::update::Action;
 use crossterm::event::{KeyCode, KeyEvent};
@@ -46,13 +47,20 @@ fn pick_typed(menu: &mut KillMenu) -> bool {
     begins
 }
 
+/// Most lines that say what would be freed.
+const FREES: usize = 6;
+
 /// Draws the menu.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, menu: &KillMenu) {
     let title = match menu.targets.as_slice() {
         [one] => format!("kill {}", one.label),
         many => format!("kill {} tagged jobs", many.len()),
     };
-    let height = KILL_CHOICES.len() as u16 + 3;
+    let mut frees = panels::frees(model, &menu.targets);
+    let room = usize::from(canvas.height()).saturating_sub(KILL_CHOICES.len() + 5);
+    frees.truncate(room.clamp(usize::from(canvas.height() >= 8), FREES));
+    let n = frees.len() as u16;
+    let height = KILL_CHOICES.len() as u16 + 3 + n;
     let mut inside = boxed(canvas, 60, height, &title, "Enter send  Esc back");
     let rows = inside.height();
     let compact = rows < height;
@@ -67,7 +75,12 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, menu: &KillMenu) {
         }
         None => {}
     }
-    let top = if compact { 1 + u16::from(changed.is_some()) } else { 3 };
+    let top = if compact { 1 + u16::from(changed.is_some()) } else { 2 };
+    for (y, line) in (top..).zip(&frees) {
+        let role = if line.starts_with("does not") { Role::Warn } else { Role::Good };
+        inside.put_cut(0, y, u16::MAX, line, role);
+    }
+    let top = top + n + u16::from(!compact);
     draw_choices(&mut inside, menu, top);
 }
 
