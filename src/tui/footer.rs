@@ -77,7 +77,8 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
     };
     // A key that means something else in the panel with the focus is not shown.
     let panel = PANELS[model.focus].name();
-    let holds = |b: &&Binding| !model.keymap.is_covered(b, panel);
+    let is_left = |b: &Binding| !model.observes() || model.may(b.act);
+    let holds = |b: &&Binding| is_left(b) && !model.keymap.is_covered(b, panel);
     let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).collect();
     let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
     // Help and how to leave are always there; the others as far as they fit.
