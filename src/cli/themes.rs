@@ -60,6 +60,7 @@ pub fn chosen_by(
         Some(Chosen::Set(set)) => config.glyphs = Some(set),
         None => {}
     }
+    warnings.extend(crate::tui::wrong_in(&config));
     for warning in &warnings {
         let _stderr_may_be_closed = writeln!(io::stderr(), "warning: {warning}");
     }

@@ -98,7 +98,9 @@ mod tests {
         assert_eq!(find(":9"), Ok(JobNo(9)));
         assert!(find("b").unwrap_err().contains("`b:1` to `b:3`"));
         assert!(find("b:4").unwrap_err().contains("`b:3` is the last"));
-        assert!(find("b:0").is_err() && find("c:1").is_err());
+        assert!(find("c:1").is_err());
+        let none = JobPlace::OfTask { task: "b".into(), index: 0 };
+        assert!(kept.find(&none).is_err());
         assert_eq!(["a", "b:1", "b:3", ":5"], [1, 2, 4, 5].map(|n| kept.label(JobNo(n))));
     }
 }

@@ -87,7 +87,9 @@ impl Live {
         self.alerts = now;
         let at = snapshot.at.mono;
         let standing = standing(snapshot);
-        if at.since(self.stood_at) >= STANDING_EVERY && standing != self.stood {
+        // While sources of inputs are being read there is nothing to say yet.
+        let is_known = snapshot.counts.total > 0 || snapshot.counts.tasks_unread == 0;
+        if is_known && at.since(self.stood_at) >= STANDING_EVERY && standing != self.stood {
             self.stood_at = at;
             lines.push(standing.clone());
             self.stood = standing;

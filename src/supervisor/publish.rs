@@ -23,6 +23,7 @@ use crate::plan::inputs::InputSet;
 use crate::probe::Shortage;
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The rate counts jobs that ended in this many seconds.
 const RATE_SECONDS: u64 = 60;
@@ -187,13 +188,14 @@ impl Publisher {
         self.flow.read(now.mono, state);
         let counts = *state.counts();
         let rate_per_s = self.rate.per_second(now.mono);
+        let youngest = state.attempts_running().map(|a| now.mono.since(a.launched)).min();
         Snapshot {
             seq: self.seq,
             at: now,
             state: state.run_state(),
             counts,
             rate_per_s,
-            eta_ms: eta_ms(&counts, rate_per_s, state.run_state()),
+            eta_ms: eta_ms(&counts, rate_per_s, youngest, state.run_state()),
             elapsed_ms: millis(state.elapsed(now.mono)),
             pools: self.pools(state),
             workers: self.workers(state, inputs),
@@ -373,23 +375,37 @@ pub fn events_so_far(state: &State) -> Vec<Event> {
     events
 }
 
-fn micros(d: std::time::Duration) -> u64 {
+fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
-fn millis(d: std::time::Duration) -> u64 {
+fn millis(d: Duration) -> u64 {
     u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn eta_ms(counts: &Counts, rate_per_s: f32, state: RunState) -> Option<u64> {
+/// `youngest`: how long the attempt that started last has been running.
+fn eta_ms(
+    counts: &Counts,
+    rate_per_s: f32,
+    youngest: Option<Duration>,
+    state: RunState,
+) -> Option<u64> {
     let left = counts.waiting() + counts.running;
+    // At the rate of late a job takes as long as all that run now take to end one after the
+    // other. When even the youngest runs for much longer, they are of another kind, or hang.
+    let usual_s = counts.running as f32 / rate_per_s;
+    let as_before = youngest.is_none_or(|age| age.as_secs_f32() <= UNUSUAL * usual_s);
     // With an empty queue the rate of those before says nothing: the last jobs are the long ones.
     let can_be_said = state == RunState::Running
         && counts.tasks_unread == 0
         && counts.waiting() > 0
-        && rate_per_s > 0.0;
+        && rate_per_s > 0.0
+        && as_before;
     can_be_said.then(|| (f64::from(left) / f64::from(rate_per_s) * 1000.0) as u64)
 }
+
+/// From so many times the usual duration on, what runs is not like what ran before.
+const UNUSUAL: f32 = 3.0;
 
 /// Jobs that ended in each of the last seconds.
 #[derive(Default)]
@@ -416,5 +432,27 @@ impl Rate {
         let n: u32 = self.seconds.iter().filter(|(s, _)| *s >= from).map(|(_, n)| n).sum();
         let over = now.since(self.started).as_secs_f32().min(RATE_SECONDS as f32);
         if over > 0.0 { n as f32 / over } else { 0.0 }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_left_is_told_while_jobs_end_as_those_before() {
+        let counts =
+            Counts { total: 40, ready: 18, running: 2, succeeded: 20, ..Counts::default() };
+        let eta = |youngest_ms: u64| {
+            let youngest = Some(Duration::from_millis(youngest_ms));
+            eta_ms(&counts, 4.0, youngest, RunState::Running)
+        };
+        // Two at a time, four in a second: half a second each.
+        assert_eq!((eta(0), eta(1400)), (Some(5000), Some(5000)));
+        assert_eq!(eta(1600), None, "both take longer than any before");
+        let last = Counts { ready: 0, ..counts };
+        assert_eq!(eta_ms(&last, 4.0, None, RunState::Running), None);
+        assert_eq!(eta_ms(&counts, 0.0, None, RunState::Running), None);
+        assert_eq!(eta_ms(&counts, 4.0, None, RunState::Paused), None);
     }
 }

@@ -134,8 +134,8 @@ fn put_fitting(canvas: &mut Canvas<'_>, x: u16, y: u16, room: u16, spans: &[Span
 /// The keys of a panel at the right of its upper border: the key itself stands out. A click on
 /// them is the key.
 fn put_hints(model: &Model, canvas: &mut Canvas<'_>, hints: &[&(Act, &'static str)], end: u16) {
-    let texts: Vec<_> =
-        hints.iter().map(|(act, hint)| (*act, hint_text(model, *act, hint))).collect();
+    let texts = hints.iter().map(|(act, hint)| (*act, hint_text(model, *act, hint)));
+    let texts: Vec<_> = texts.filter(|(_, (key, _))| !key.is_empty()).collect();
     let cells = |(_, (key, word)): &(Act, (String, &str))| {
         let word = if word.is_empty() { 0 } else { word.width() + 2 };
         (1 + key.width() + word) as u16

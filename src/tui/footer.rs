@@ -79,7 +79,8 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
     let panel = PANELS[model.focus].name();
     let is_left = |b: &Binding| !model.observes() || model.may(b.act);
     let holds = |b: &&Binding| is_left(b) && !model.keymap.is_covered(b, panel);
-    let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).collect();
+    let has_key = |(_, key, _): &(Act, String, &str)| !key.is_empty();
+    let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).filter(has_key).collect();
     let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;
     // Help and how to leave are always there; the others as far as they fit.
     let help_fits = width >= LEAVE_CELLS * 2;

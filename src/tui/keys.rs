@@ -193,6 +193,17 @@ pub fn bind(
             bound[loser] = kept;
         }
     }
+    // Who lost every chosen key has its own again, as far as nobody else took them.
+    for i in 0..table.len() {
+        if bound[i].is_empty() && is_chosen(&table[i]) {
+            let is_taken = |key: &KeyPress| {
+                let others =
+                    (0..table.len()).filter(|o| *o != i && table[*o].meets(&table[i]).is_some());
+                others.into_iter().any(|o| bound[o].contains(key))
+            };
+            bound[i] = table[i].keys.iter().filter(|key| !is_taken(key)).copied().collect();
+        }
+    }
     (bound, clashes)
 }
 
@@ -287,6 +298,10 @@ mod tests {
         let (keys, clashes) = bound(&[("kill", "x"), ("retry", "x r")]);
         assert_eq!(keys[..2], ["x", "r"]);
         assert!(clashes[0].contains("both `kill` and `retry`"), "{clashes:?}");
+
+        let (keys, clashes) = bound(&[("kill", "x"), ("retry", "x")]);
+        assert_eq!(keys[..2], ["x", "r"], "who lost its key has its own again");
+        assert_eq!(clashes.len(), 1);
 
         // In different contexts a key may mean different things.
         assert!(bound(&[("fold", "r")]).1.is_empty());

@@ -67,7 +67,7 @@ pub struct TuiOptions {
     pub hold_at_end: bool,
     /// What the person has chosen, on the command line or in the configuration.
     pub config: Config,
-    /// What is wrong in the configuration; said once.
+    /// What is wrong in the configuration: the screen shows the first of it.
     pub warnings: Vec<String>,
 }
 
@@ -94,6 +94,13 @@ pub enum TuiError {
     Client(#[from] ClientError),
 }
 
+/// Returns what is wrong with the keys and layouts of a configuration.
+pub fn wrong_in(config: &Config) -> Vec<String> {
+    let (_, mut warnings) = Keymap::of(config);
+    warnings.extend(layout::arrange(&mut layout::built_in_views(), config));
+    warnings
+}
+
 /// Time between looks at the clock while nothing comes.
 const TICK: Duration = Duration::from_millis(500);
 
@@ -115,13 +122,15 @@ pub fn run(client: (Sender, Receiver, RunInfo), options: TuiOptions) -> Result<E
     let mut model = Model::new(info, look, size, clock::now());
     model.hold_at_end = options.hold_at_end;
     model.time_zone = jiff::tz::TimeZone::system();
-    let mut warnings = options.warnings;
-    let (keymap, wrong_keys) = Keymap::of(&options.config);
-    model.keymap = keymap;
-    warnings.extend(wrong_keys);
-    warnings.extend(layout::arrange(&mut model.views, &options.config));
-    if let Some(warning) = warnings.into_iter().next() {
-        acts::say(&mut model, FeedbackKind::Refused, warning);
+    // Whoever read the configuration has said all that is wrong in it.
+    (model.keymap, _) = Keymap::of(&options.config);
+    let _said = layout::arrange(&mut model.views, &options.config);
+    if let Some(first) = options.warnings.first() {
+        let more = match options.warnings.len() {
+            1 => String::new(),
+            n => format!(" (the first of {n} warnings: all of them stand above, where you leave)"),
+        };
+        acts::say(&mut model, FeedbackKind::Refused, format!("{first}{more}"));
     }
     let frame = options.config.refresh;
     let (own, last_frame, dirty, at_once) = (Own::default(), None, true, true);

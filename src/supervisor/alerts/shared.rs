@@ -114,7 +114,10 @@ pub(super) fn stuck(facts: &Facts<'_>) -> Vec<Verdict> {
         Verdict {
             key: Key {
                 job: first.and_then(|member| member.job),
-                task: Some(TaskIdx(u32::MAX - stuck.id as u32)),
+                // Processes that belong to no job are told apart by their number.
+                task: first
+                    .and_then(|member| member.task)
+                    .or(Some(TaskIdx(u32::MAX - stuck.id as u32))),
                 ..Key::of(AlertKind::Stuck)
             },
             level: match stuck.kind {

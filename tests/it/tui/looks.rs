@@ -140,9 +140,16 @@ fn a_theme_that_is_saved_is_shown_and_a_broken_one_is_said() {
 #[test]
 fn a_broken_configuration_is_said_and_the_rest_of_it_counts() {
     let home = Home::new();
-    home.write("ganger/config.yaml", "them: x\ntheme: gruvbox\n");
+    let config =
+        "them: x\ntheme: gruvbox\nkeys: {kill: p, pause: p}\nlayouts: {nope: [[workers]]}\n";
+    home.write("ganger/config.yaml", config);
     let pty = home.run(&["--glyphs", "ascii"]);
     pty.wait("both", |text| text.contains("hello") && text.contains("no such setting"));
+    // Before the screen there is everything, on it the first.
+    let said = pty.before_the_screen();
+    for what in ["no such setting", "`p` would mean both", "`layouts.nope`"] {
+        assert_eq!(said.matches(what).count(), 1, "{what}: {said}");
+    }
     assert_eq!(pty.background(0, 0), ground(&Theme::named("gruvbox", Depth::Ansi256)));
     assert!(pty.text().is_ascii(), "{}", pty.text());
     leave(pty);

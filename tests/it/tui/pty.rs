@@ -127,6 +127,14 @@ impl Pty {
         self.drawn.0.lock().unwrap().parser.screen().cell(row, col).map(vt100::Cell::bgcolor)
     }
 
+    /// Everything that was written before the alternate screen was entered; there must be something on it.
+    pub fn before_the_screen(&self) -> String {
+        const ENTER: &[u8] = b"\x1b[?1049h";
+        let drawn = self.drawn.0.lock().unwrap();
+        let at = drawn.raw.windows(ENTER.len()).position(|w| w == ENTER).unwrap_or(0);
+        String::from_utf8_lossy(&drawn.raw[..at]).into_owned()
+    }
+
     /// Everything that was written since the alternate screen was left.
     pub fn written(&self) -> String {
         const LEAVE: &[u8] = b"\x1b[?1049l";
