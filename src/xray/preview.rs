@@ -47,7 +47,7 @@ fn fates(graph: &Graph<'_>, look: &Look, dead: &BTreeSet<ProcRef>) -> Vec<Fated>
     let mut waits: Vec<&WaitFact> = look.waits.iter().collect();
     waits.sort_by_key(|wait| wait.waiter);
     for wait in waits.into_iter().filter(|wait| !dead.contains(&wait.waiter.proc)) {
-        let Some(fate) = fate(wait, dead) else { continue };
+        let Some(fate) = fate(look, wait, dead) else { continue };
         let Some(seen) = graph.thread(wait.waiter) else { continue };
         let fated = all.entry((&wait.resource, fate)).or_insert_with(|| Fated {
             fate,
@@ -82,7 +82,7 @@ fn proc_of(waker: &Waker) -> Option<ProcRef> {
 }
 
 /// What becomes of what a survivor waits for; `None` when the victims have nothing of it.
-fn fate(wait: &WaitFact, dead: &BTreeSet<ProcRef>) -> Option<Fate> {
+fn fate(look: &Look, wait: &WaitFact, dead: &BTreeSet<ProcRef>) -> Option<Fate> {
     let holders = procs(wait);
     if !holders.iter().any(|proc| dead.contains(proc)) {
         return None;
@@ -94,6 +94,15 @@ fn fate(wait: &WaitFact, dead: &BTreeSet<ProcRef>) -> Option<Fate> {
         .any(|waker| matches!(waker, Waker::Outside(_)));
     let remain = is_open || holders.iter().any(|proc| !dead.contains(proc));
     let unless_shared = |fate| if remain { Fate::Shared } else { fate };
+    // Who shares what it waits for can be the one who gives it only through another thread.
+    let is_alone = || {
+        let own = look.processes.iter().find(|process| process.proc == wait.waiter.proc);
+        own.is_some_and(|process| process.threads.len() < 2)
+    };
+    let only_itself = || {
+        let mut others = holders.iter().filter(|proc| !dead.contains(proc));
+        !is_open && is_alone() && others.all(|proc| *proc == wait.waiter.proc)
+    };
     use WaitKind::*;
     Some(match wait.resource.kind {
         WaitChild => Fate::Ended,
@@ -106,6 +115,7 @@ fn fate(wait: &WaitFact, dead: &BTreeSet<ProcRef>) -> Option<Fate> {
             OnDeath::Aborts => Fate::Aborts,
             OnDeath::Nothing => unless_shared(Fate::Kept),
         },
+        _ if only_itself() => Fate::Kept,
         _ => unless_shared(Fate::Kept),
     })
 }
@@ -114,11 +124,11 @@ fn fate(wait: &WaitFact, dead: &BTreeSet<ProcRef>) -> Option<Fate> {
 
 /// The look as it would be if these were gone.
 fn without(look: &Look, dead: &BTreeSet<ProcRef>) -> Look {
-    let mut look = look.clone();
-    look.processes.retain(|process| !dead.contains(&process.proc));
-    look.waits.retain(|wait| !dead.contains(&wait.waiter.proc));
-    for wait in &mut look.waits {
-        let Some(fate) = fate(wait, dead) else { continue };
+    let mut left = look.clone();
+    left.processes.retain(|process| !dead.contains(&process.proc));
+    left.waits.retain(|wait| !dead.contains(&wait.waiter.proc));
+    for wait in &mut left.waits {
+        let Some(fate) = fate(look, wait, dead) else { continue };
         let is_dead = |waker: &Waker| proc_of(waker).is_some_and(|proc| dead.contains(&proc));
         for need in &mut wait.needs {
             if !need.wakers.iter().any(is_dead) {
@@ -135,7 +145,7 @@ fn without(look: &Look, dead: &BTreeSet<ProcRef>) -> Look {
             wait.abandoned = true;
         }
     }
-    look
+    left
 }
 
 // ---- instead
@@ -165,7 +175,7 @@ fn better(
     tries.push(graph.stuck(Taken::default()).into_iter().map(|who| who.proc).collect());
     let is_good = |victims: &BTreeSet<ProcRef>| {
         let harms = second.waits.iter().filter(|w| !victims.contains(&w.waiter.proc)).any(|wait| {
-            matches!(fate(wait, victims), Some(Fate::Kept | Fate::Aborts | Fate::Unknown))
+            matches!(fate(second, wait, victims), Some(Fate::Kept | Fate::Aborts | Fate::Unknown))
         });
         !harms && after(first, second, victims).findings.is_empty()
     };

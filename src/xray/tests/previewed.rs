@@ -28,6 +28,7 @@ fn what_becomes_of_it_depends_on_what_it_is() {
         ("mp_rlock:a 10 held=10", Fate::Kept),
         ("py_semaphore:a p10 inferred", Fate::Kept),
         ("py_semaphore:a p10 p30 inferred", Fate::Shared),
+        ("py_semaphore:a p10 p20 inferred", Fate::Kept),
         ("semaphore:a p10 outside", Fate::Shared),
         ("pipe_read:a p10 held=p10", Fate::Ended),
         ("pipe_read:a p10 p20 held=p10 held=p20", Fate::Shared),

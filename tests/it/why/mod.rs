@@ -179,7 +179,7 @@ fn names_of_processes_do_nothing_to_the_terminal() {
     let evil = home.path("a\u{1b}[31mb\u{7}");
     std::os::unix::fs::symlink(program, &evil).unwrap();
     let mut command = Command::new(&evil);
-    command.arg("pipe").arg("-").process_group(0);
+    command.arg("pipe").arg(home.path("unused")).process_group(0);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let roles: Vec<String> = lines.by_ref().take(2).map(Result::unwrap).collect();
