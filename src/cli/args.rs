@@ -61,6 +61,8 @@ pub enum Verb {
     Logs(LogsArgs),
     /// Say who waits for whom in a process tree, or why a job is not running
     Why(WhyArgs),
+    /// Watch a tree of processes that ganger did not start: CPU, memory, waits, who holds what
+    Xray(XrayArgs),
     /// List the colour themes of the screen
     Themes(ThemesArgs),
     /// Print what has happened in a run, and who asked for it
@@ -394,6 +396,19 @@ pub struct WhyArgs {
     pub kill: Option<i32>,
     #[command(flatten)]
     pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct XrayArgs {
+    /// The process at the top of the tree
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
+    /// Colours of the screen; `ganger themes` lists them
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Shapes of the screen: auto, braille, block or ascii
+    #[arg(long, value_name = "SET", value_parser = glyph_set())]
+    pub glyphs: Option<Glyphs>,
 }
 
 /// Which shapes the screen is drawn with.

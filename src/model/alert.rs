@@ -33,6 +33,8 @@ pub enum AlertKind {
     IdleWorkers,
     /// A circle of waits has closed.
     Deadlock,
+    /// Something is seen to be stuck without a proven circle.
+    Stuck,
     /// One lock or semaphore takes most of the workers' time.
     Contention,
 }

@@ -132,6 +132,7 @@ impl Alerts {
         verdicts.extend(self.machine(&sample.machine));
         self.crowds.take(now, state);
         verdicts.extend(shared::deadlocks(&facts));
+        verdicts.extend(shared::stuck(&facts));
         verdicts.extend(self.crowds.verdict(&facts));
         if state.run_state() == RunState::Running {
             verdicts.extend(self.workers(&facts));
@@ -158,7 +159,7 @@ impl Alerts {
         self.candidates.retain(|key, candidate| {
             let lingers = candidate.shown && now.since(candidate.held) < LINGER;
             // A circle is there or not: it never flickers.
-            held.contains(key) || (lingers && key.kind != AlertKind::Deadlock)
+            held.contains(key) || (lingers && !is_there_or_not(key.kind))
         });
     }
 
@@ -369,12 +370,19 @@ fn io_wait(facts: &Facts<'_>, pool: PoolIdx) -> Option<f32> {
     (n > 0).then(|| sum / n as f32)
 }
 
+/// Whether it comes and goes at once, as what it is about does.
+fn is_there_or_not(kind: AlertKind) -> bool {
+    matches!(kind, AlertKind::Deadlock | AlertKind::Stuck)
+}
+
 /// For how long a rule must hold.
 fn patience(kind: AlertKind) -> Duration {
     match kind {
-        AlertKind::HungJob | AlertKind::FailingTask | AlertKind::DiskFull | AlertKind::Deadlock => {
-            Duration::ZERO
-        }
+        AlertKind::HungJob
+        | AlertKind::FailingTask
+        | AlertKind::DiskFull
+        | AlertKind::Deadlock
+        | AlertKind::Stuck => Duration::ZERO,
         AlertKind::MemoryPressure => Duration::from_secs(2),
         AlertKind::Swapping
         | AlertKind::Oversubscribed

@@ -61,8 +61,12 @@ impl Supervisor {
                     threads: threads.max(1),
                     paused: false,
                 });
+                self.publisher.waits.changed();
             }
-            Event::AttemptEnded { attempt, .. } => self.watch.unwatch(*attempt),
+            Event::AttemptEnded { attempt, .. } => {
+                self.watch.unwatch(*attempt);
+                self.publisher.waits.changed();
+            }
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use super::answer::tail_line;
 use super::flow::Flow;
 use super::prepare::Prepared;
 use super::shared::wait_for;
+use super::waits::Waits;
 use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
@@ -48,10 +49,11 @@ pub struct Publisher {
     pub(super) acts: Acts,
     pub(super) stops: Stops,
     alerts: Alerts,
+    pub(super) waits: Waits,
 }
 
 impl Publisher {
-    pub fn new(prepared: Arc<Prepared>, notices: Vec<String>) -> Publisher {
+    pub fn new(prepared: Arc<Prepared>, notices: Vec<String>, waits: Waits) -> Publisher {
         Publisher {
             prepared,
             seq: 0,
@@ -67,6 +69,7 @@ impl Publisher {
             acts: Acts::default(),
             stops: Stops::default(),
             alerts: Alerts::default(),
+            waits,
         }
     }
 
@@ -108,7 +111,7 @@ impl Publisher {
         self.flow.note(event, engine.state());
         self.alerts.note(event);
         self.stops.note(event, now, engine.state());
-        if matches!(event, Event::DeadlockFound { .. } | Event::DeadlockGone { .. }) {
+        if is_verdict(event) {
             // News that must not wait for the next look.
             self.alerts.look(now, engine.state(), &self.sample);
         }
@@ -212,6 +215,8 @@ impl Publisher {
                 lost_us: micros(state.locks().lost_by_jobs(now.mono)),
                 deadlocks: state.deadlocks().to_vec(),
             },
+            stuck: state.stuck().to_vec(),
+            xray: self.waits.view(),
         }
     }
 
@@ -296,9 +301,21 @@ impl Publisher {
             paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
-            waits: wait_for(state, a.id),
+            // What ganger knows itself is exact; the rest is what can be seen.
+            waits: wait_for(state, a.id).or_else(|| self.waits.of(a.id, state)),
         }
     }
+}
+
+/// Whether something is stuck from now on, or is no longer.
+fn is_verdict(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. }
+    )
 }
 
 /// What the worker of a running attempt does.

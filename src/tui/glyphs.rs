@@ -87,6 +87,8 @@ pub struct Glyphs {
     /// Before who holds a lock, and who waits for it.
     pub holder: &'static str,
     pub waiter: &'static str,
+    /// Waits, and will for ever.
+    pub stuck: &'static str,
     /// Before an input line.
     pub prompt: &'static str,
     /// The moment that is looked at, through a graph.
@@ -135,6 +137,7 @@ const BRAILLE: Glyphs = Glyphs {
     activity: ["▇", "▒", "≈", "·"],
     holder: "■",
     waiter: "○",
+    stuck: "●",
     prompt: "›",
     cursor: "┊",
     density: ["░", "▒", "▓", "▇"],
@@ -172,6 +175,7 @@ const BLOCK: Glyphs = Glyphs {
     activity: ["█", "▒", "~", "·"],
     holder: "█",
     waiter: "o",
+    stuck: "@",
     prompt: ">",
     cursor: "│",
     density: ["░", "▒", "▓", "█"],
@@ -263,11 +267,11 @@ mod tests {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
             arrow, back, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, prompt, cursor, density, others, solid,
+            waiter, stuck, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
-            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, prompt,
+            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, stuck, prompt,
             cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.
@@ -318,7 +322,7 @@ mod tests {
                 &g.digits,
                 &g.scroll,
                 &g.fold,
-                &[g.holder, g.waiter],
+                &[g.holder, g.waiter, g.stuck],
                 &[g.done, g.failed, g.running, g.paused, g.warning],
             ];
             for group in groups {

@@ -70,6 +70,7 @@ const VIEWS: &[Named] = &[
     ("timeline", &[&["cores", "queue"], &["timeline"]], &[]),
     ("events", &[&["events"]], &[]),
     ("locks", &[&["locks"], &["workers"]], &[&["locks"], &["workers", "output"]]),
+    ("waits", &[&["waits"]], &[]),
 ];
 
 /// Returns the views that are built in.
@@ -86,6 +87,17 @@ pub fn built_in_views() -> Vec<View> {
         wide: rows(wide),
     };
     VIEWS.iter().map(view).filter(|view| !view.rows.is_empty()).collect()
+}
+
+/// Returns the views of a tree of processes that is no run.
+pub fn views_of_tree() -> Vec<View> {
+    let row = |names: &[&str]| -> Vec<usize> {
+        names.iter().filter_map(|name| super::panels::index_of(name)).collect()
+    };
+    let rows = vec![row(&["cores"]), row(&["workers"]), row(&["waits"])];
+    let overview = View { name: "overview".to_owned(), rows, wide: Vec::new() };
+    let waits = View { name: "waits".to_owned(), rows: vec![row(&["waits"])], wide: Vec::new() };
+    vec![overview, waits]
 }
 
 /// Puts the layouts of a configuration in place of the built-in ones; returns what is wrong with

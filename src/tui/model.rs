@@ -5,12 +5,12 @@ use super::canvas::Look;
 use super::format;
 use super::history::History;
 use super::input::Input;
-use super::keymap::Keymap;
+use super::keymap::{Act, Keymap};
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::save::SaveJob;
 use super::output::{Output, Question, Target};
-use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Locks, Order, PANELS};
+use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Locks, Order, PANELS, Waits};
 use super::proof::Watch;
 use super::sanitize::one_line;
 use super::then::Then;
@@ -103,6 +103,8 @@ pub struct Model {
     pub locks: Locks,
     /// How often the key that is being done was asked for: `4+`.
     pub times: i32,
+    /// Who waits for whom.
+    pub waits: Waits,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -229,6 +231,18 @@ pub struct KillMenu {
     pub choice: usize,
     /// Digits typed so far, to pick a signal by number.
     pub typed: String,
+    /// What a kill would do to others, as far as x-ray sees.
+    pub preview: KillPreview,
+}
+
+/// What is known of what a kill would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum KillPreview {
+    #[default]
+    ToAsk,
+    Asked,
+    /// Lines for people; none when nobody else is concerned.
+    Known(Vec<String>),
 }
 
 /// What became of the last act, for the bottom line.
@@ -261,11 +275,17 @@ pub enum Pending {
         panel: usize,
         tag: u64,
     },
+    /// What a kill would do; the menu with these targets asked.
+    KillPreview(Vec<AttemptId>),
 }
 
 impl Model {
     /// Returns the screen before anything came.
     pub fn new(info: RunInfo, look: Look, size: Rect, now: Now) -> Model {
+        let views = match info.observes {
+            Some(_) => layout::views_of_tree(),
+            None => layout::built_in_views(),
+        };
         Model {
             info: clean_info(info),
             snapshot: Snapshot::default(),
@@ -277,7 +297,7 @@ impl Model {
             history: History::default(),
             axis: Axis::default(),
             frozen: None,
-            views: layout::built_in_views(),
+            views,
             view: layout::OVERVIEW,
             splits: Splits::default(),
             focus: panels::WORKERS,
@@ -315,6 +335,7 @@ impl Model {
             events: EventList::default(),
             locks: Locks::default(),
             times: 1,
+            waits: Waits::default(),
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -354,6 +375,9 @@ impl Model {
         for stop in &mut snapshot.last_stops {
             stop.left = stop.left.as_deref().map(one_line);
         }
+        let waits = |w: &WorkerView| w.work.as_ref().is_some_and(|work| work.waits.is_some());
+        // A column that comes and goes would move all others.
+        self.waits.any |= snapshot.shared.total > 0 || snapshot.workers.iter().any(waits);
         self.snapshot = snapshot;
         self.live = true;
         if let (RunState::Ended { .. }, None) = (self.snapshot.state, self.ended_at) {
@@ -467,6 +491,10 @@ impl Model {
 
     /// Returns a job's name: `thumb:3 cat.png 256`.
     pub fn job_label(&self, task: u32, index: u32, inputs: &str) -> String {
+        if self.observes() {
+            // A process: its number has a column of its own.
+            return inputs.to_owned();
+        }
         let task = self.info.tasks.get(task as usize).map_or("?", |t| t.name.as_str());
         // A task with one job and no inputs needs no number.
         match (inputs.is_empty(), index) {
@@ -526,6 +554,33 @@ impl Model {
     /// Returns the moment at the right edge of all graphs: they stand still with the run.
     pub fn axis_now(&self) -> Mono {
         self.ended_at.unwrap_or(self.now.mono)
+    }
+
+    /// It shows a tree of processes that ganger did not start.
+    pub fn observes(&self) -> bool {
+        self.info.observes.is_some()
+    }
+
+    /// Whether an act can do anything here: what has ended can only be looked at, and of processes
+    /// that ganger did not start each can be sent a signal, nothing else.
+    pub fn may(&self, act: Act) -> bool {
+        let steers = matches!(
+            act,
+            Act::Grow
+                | Act::Shrink
+                | Act::PauseRun
+                | Act::PauseJob
+                | Act::Retry
+                | Act::Cancel
+                | Act::Raise
+                | Act::ResetPriority
+                | Act::Undo
+        );
+        match (self.has_ended(), self.observes()) {
+            (true, _) => !steers && act != Act::KillMenu,
+            (false, true) => !steers && act != Act::Pools,
+            (false, false) => true,
+        }
     }
 
     pub fn has_ended(&self) -> bool {

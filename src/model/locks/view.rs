@@ -6,6 +6,7 @@ use crate::model::ids::{JobNo, TaskIdx};
 use crate::model::query::Durations;
 use crate::model::time::Mono;
 use crate::model::waits::ThreadRef;
+use crate::model::waits::stuck::Stuck;
 use serde::{Deserialize, Serialize};
 
 /// The primitives of a run at one moment, for a snapshot.
@@ -184,6 +185,26 @@ pub struct Deadlock {
     pub seen: Vec<ThreadRef>,
     /// In one sentence.
     pub text: String,
+}
+
+impl Deadlock {
+    /// Returns a circle that was seen from outside.
+    pub fn of_seen(stuck: Stuck) -> Deadlock {
+        // Whose wait came last has closed it.
+        let last = stuck.members.iter().enumerate().max_by_key(|(_, member)| member.since);
+        let closed_by = last.map_or(0, |(place, _)| place as u32);
+        Deadlock {
+            id: stuck.id,
+            at: stuck.at,
+            members: stuck.members,
+            closed_by,
+            behind: stuck.behind,
+            until: None,
+            waits: Vec::new(),
+            seen: stuck.threads,
+            text: stuck.text,
+        }
+    }
 }
 
 /// One of a circle.

@@ -1,9 +1,11 @@
-//! Alerts about what jobs share: circles of waits, and locks that hold up most of the workers.
+//! Alerts about waits: circles, what else is stuck, and locks that hold up most of the workers.
 
 use super::{Facts, Key, MEMORY, Verdict};
 use crate::engine::State;
 use crate::model::alert::{AlertKind, AlertLevel};
 use crate::model::locks::{LockState, Name};
+use crate::model::waits::report::Verdict as Waits;
+use crate::model::waits::stuck::Stuck;
 use crate::model::words::{count, duration};
 use crate::model::{Mono, TaskIdx};
 use std::collections::BTreeMap;
@@ -93,9 +95,43 @@ pub(super) fn deadlocks(facts: &Facts<'_>) -> Vec<Verdict> {
             },
             level: AlertLevel::Critical,
             text: format!("deadlock since {since}: {}", deadlock.text),
-            hint: "Kill one of them: what it holds goes to the next.".to_owned(),
+            hint: match deadlock.seen.is_empty() {
+                true => "Kill one of them: what it holds goes to the next.",
+                false => "Look at the waits, and kill the one that lets the others go on.",
+            }
+            .to_owned(),
             raises: true,
         })
     };
     facts.state.deadlocks().iter().filter_map(verdict).collect()
+}
+
+/// What x-ray sees to be stuck without a proven circle.
+pub(super) fn stuck(facts: &Facts<'_>) -> Vec<Verdict> {
+    let verdict = |stuck: &Stuck| {
+        let first = stuck.members.first();
+        let since = duration(facts.now.since(stuck.at));
+        Verdict {
+            key: Key {
+                job: first.and_then(|member| member.job),
+                // Processes that belong to no job are told apart by their number.
+                task: first
+                    .and_then(|member| member.task)
+                    .or(Some(TaskIdx(u32::MAX - stuck.id as u32))),
+                ..Key::of(AlertKind::Stuck)
+            },
+            level: match stuck.kind {
+                Waits::Abandoned => AlertLevel::Critical,
+                _ => AlertLevel::Warning,
+            },
+            text: format!("{} since {since}: {}", stuck.kind.word(), stuck.text),
+            hint: match stuck.kind {
+                Waits::Abandoned => "It never goes on by itself: kill it, and try it again.",
+                _ => "Look at the waits: nothing that can be seen ends this.",
+            }
+            .to_owned(),
+            raises: true,
+        }
+    };
+    facts.state.stuck().iter().map(verdict).collect()
 }

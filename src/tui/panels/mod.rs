@@ -9,6 +9,7 @@ mod locks;
 pub mod output;
 mod queue;
 mod timeline;
+mod waits;
 mod workers;
 
 use super::canvas::{Canvas, Span};
@@ -25,6 +26,7 @@ pub use events::EventList;
 pub use jobs::Jobs;
 pub use locks::{Locks, circle_rows, draw_circle, frees, look_at_circle};
 pub use timeline::Gantt;
+pub use waits::{Waits, look_at_waits, verdict_word};
 pub use workers::{Order, STATE_WORDS, size_text, strip_words, worker_name};
 
 /// A part of the screen with a purpose of its own.
@@ -184,6 +186,7 @@ pub const PANELS: &[&dyn Panel] = &[
     &timeline::TimelinePanel,
     &events::EventsPanel,
     &locks::LocksPanel,
+    &waits::WaitsPanel,
     &details::DetailsPanel,
 ];
 
@@ -197,6 +200,7 @@ pub const JOBS: usize = 5;
 pub const TIMELINE: usize = 6;
 pub const EVENTS: usize = 7;
 pub const LOCKS: usize = 8;
+pub const WAITS: usize = 9;
 /// It stands last: one comes to it by `d` more than by its number.
 pub const DETAILS: usize = PANELS.len() - 1;
 

@@ -17,6 +17,8 @@ use super::update::Action;
 use super::zones::Hit;
 use crossterm::event::{KeyCode, KeyEvent};
 
+pub use kill::{ask as ask_preview, take as take_preview};
+
 /// A key while a popup is open.
 pub fn on_key(model: &mut Model, key: KeyEvent, act: Option<Act>, actions: &mut Vec<Action>) {
     match model.popup.take() {

@@ -13,3 +13,5 @@ mod pty;
 mod rescue;
 mod screens;
 mod stories;
+mod waits;
+mod xray;

@@ -28,6 +28,10 @@ pub fn look(model: &mut Model) {
     let Some(deadlock) = model.snapshot.shared.deadlocks.first() else {
         return acts::refuse(model, "no circle of waits: select one that waits, then o");
     };
+    if !deadlock.seen.is_empty() {
+        let threads = deadlock.seen.clone();
+        return super::super::look_at_waits(model, &threads);
+    }
     let closer = deadlock.members.get(deadlock.closed_by as usize);
     let Some(Member { wants, party, .. }) = closer.or(deadlock.members.first()) else { return };
     let (name, owner) = (wants.first().cloned(), party.owner());

@@ -113,7 +113,7 @@ pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
         if column.what == What::Pool && model.snapshot.pools.len() < 2 {
             continue;
         }
-        if column.what == What::Waits && model.snapshot.shared.total == 0 {
+        if column.what == What::Waits && !model.waits.any {
             continue;
         }
         // Columns come in their order, so that a wider panel never loses one.

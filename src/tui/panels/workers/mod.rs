@@ -233,7 +233,9 @@ fn status(model: &Model) -> Vec<Span> {
     let busy = model.snapshot.workers.iter().filter(|w| w.work.is_some()).count();
     let dot = model.look.glyphs.dot;
     spans.push((format!("{busy}"), Role::Strong));
-    spans.push((format!(" of {} busy", model.snapshot.workers.len()), Role::Title));
+    if !model.observes() {
+        spans.push((format!(" of {} busy", model.snapshot.workers.len()), Role::Title));
+    }
     let quiet = count(WorkerState::Quiet);
     if quiet > 0 {
         spans.push((format!(" {dot} {quiet} QUIET"), Role::Quiet));
@@ -368,7 +370,8 @@ fn draw_head(model: &Model, canvas: &mut Canvas<'_>, columns: &[Column], cells: 
         }
     };
     put(0, slot_cells - 1, false, What::Slot, "#");
-    put(slot_cells, job_cells, true, What::Job, "job");
+    let head = if model.observes() { "process" } else { "job" };
+    put(slot_cells, job_cells, true, What::Job, head);
     let mut x = slot_cells + job_cells + 1;
     for column in columns {
         put(x, column.cells, column.left, column.what, column.head);
@@ -431,6 +434,9 @@ pub fn size_text(model: &Model) -> String {
         return String::new();
     };
     let all: u64 = pools.iter().map(|p| u64::from(p.size)).sum();
+    if model.observes() {
+        return "not started by ganger: it only looks".to_owned();
+    }
     let workers = format::plural(all, "worker");
     let of_pools = match pools.len() {
         1 => String::new(),
