@@ -12,6 +12,7 @@
 #   -k KEYS     keys to press then, as printf's %b writes them; the picture is taken a second
 #               later                               (jjj)
 #   -a ARGS     further arguments for `ganger run`  (-j8)
+#   -x FILE     run this Python program instead, and look at it with `ganger xray`
 #   -t FILE     also write the screen's text there
 #
 # Debian: apt-get install xvfb xauth kitty imagemagick xdotool fonts-jetbrains-mono libgl1-mesa-dri
@@ -33,6 +34,11 @@ output.png|tasks/compress.yaml|120x34|9|5maT|-j4
 timeline.png|tasks/sweep.yaml|132x36|14|7|-j6
 events.png|tasks/flaky.yaml|120x30|9|8|
 palette.png|tasks/sweep.yaml|110x32|8|:pri|-j4
+locks.png|tasks/pipeline.yaml|120x36|16|9|--set n=3000
+deadlock.png|tasks/philosophers.yaml|120x36|6|oK|
+waits.png|tasks/lockout.yaml|132x34|8|W\r|
+xray.png||132x36|8|W|-x screenshots/pool.py
+matrix.png|tasks/philosophers.yaml|100x30|6|9v|
 light.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme light
 colorblind.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme colorblind
 nord.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme nord
@@ -41,23 +47,27 @@ TABLE
 if [[ ${1:-} == all ]]; then
   pictures | while IFS='|' read -r out file size wait keys args; do
     [[ -z ${2:-} || $out == "$2" ]] || continue
-    "$0" -f "$file" -o "screenshots/$out" -s "$size" -w "$wait" -k "$keys" -a "$args" </dev/null
+    if [[ $args == -x\ * ]]; then
+      "$0" -x "${args#-x }" -o "screenshots/$out" -s "$size" -w "$wait" -k "$keys" </dev/null
+    else
+      "$0" -f "$file" -o "screenshots/$out" -s "$size" -w "$wait" -k "$keys" -a "$args" </dev/null
+    fi
   done
   exit
 fi
 
-file=tasks/compress.yaml out=screenshots/run.png size=132x34 wait=10 keys=jjj args=-j8 text=''
-while getopts f:o:s:w:k:a:t: option; do
+file=tasks/compress.yaml out=screenshots/run.png size=132x34 wait=10 keys=jjj args=-j8 text='' program=''
+while getopts f:o:s:w:k:a:t:x: option; do
   case $option in
     f) file=$OPTARG ;; o) out=$OPTARG ;; s) size=$OPTARG ;; w) wait=$OPTARG ;;
-    k) keys=$OPTARG ;; a) args=$OPTARG ;; t) text=$OPTARG ;;
+    k) keys=$OPTARG ;; a) args=$OPTARG ;; t) text=$OPTARG ;; x) program=$OPTARG ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "$0" >&2; exit 2 ;;
   esac
 done
 
-for program in xvfb-run kitty import xdotool; do
-  command -v "$program" >/dev/null || {
-    echo "needs $program: apt-get install xvfb xauth kitty imagemagick xdotool" \
+for tool in xvfb-run kitty import xdotool; do
+  command -v "$tool" >/dev/null || {
+    echo "needs $tool: apt-get install xvfb xauth kitty imagemagick xdotool" \
       "fonts-jetbrains-mono libgl1-mesa-dri" >&2
     exit 2
   }
@@ -74,20 +84,26 @@ mkdir -m 700 "$scratch/run" "$scratch/home"
 # Nothing of the user's own settings shows up in the picture, and nothing is left behind.
 export HOME=$scratch/home XDG_RUNTIME_DIR=$scratch/run LANG=C.UTF-8 LIBGL_ALWAYS_SOFTWARE=1
 unset XDG_STATE_HOME XDG_CONFIG_HOME NO_COLOR
-export GANGER file out size wait keys args text scratch
+export GANGER file out size wait keys args text scratch program
 
 shoot() {
   local socket=unix:$XDG_RUNTIME_DIR/kitty
+  local what=("$GANGER" run "$file")
+  if [[ -n $program ]]; then
+    python3 "$program" &
+    foreign=$!
+    args='' what=("$GANGER" xray "$foreign")
+  fi
   # shellcheck disable=SC2086  # the arguments are words
   kitty --config NONE --listen-on "$socket" -o allow_remote_control=yes \
     -o font_family="JetBrains Mono" -o font_size=14 -o window_padding_width=6 \
     -o initial_window_width="${size%x*}c" -o initial_window_height="${size#*x}c" \
     -o remember_window_size=no -o background=#161821 -o cursor_blink_interval=0 \
     -o update_check_interval=0 -o confirm_os_window_close=0 \
-    "$GANGER" run "$file" $args &
+    "${what[@]}" $args &
   kitty=$!
   # A vanished terminal ends the run properly.
-  trap 'kill "$kitty" 2>/dev/null; wait "$kitty" || true' EXIT
+  trap 'kill "$kitty" ${foreign:-} 2>/dev/null; wait "$kitty" || true' EXIT
   # A busy machine needs a while until the window is there.
   for _ in {1..300}; do
     kitty @ --to "$socket" ls >/dev/null 2>&1 && break

@@ -28,3 +28,5 @@ pub mod report;
 pub mod supervisor;
 // The screen: draws snapshots, sends commands.
 pub mod tui;
+// From what blocked threads wait for to who can never go on. Pure.
+pub mod xray;

@@ -5,6 +5,7 @@
 //! takes. Each is watched through a pidfd from its first request on, so that its end is known at
 //! once. Talks to the supervisor only, and decides nothing: who gets what is the engine's.
 
+mod alone;
 mod memory;
 mod process;
 mod words;
@@ -12,6 +13,7 @@ mod words;
 use crate::model::limits::{ASKS_IN_FLIGHT, LABEL_BYTES};
 use crate::model::locks::{ClientNo, Failure, Party, Refusal};
 use crate::model::{AttemptId, JobNo, ProcRef};
+pub use alone::{has_only_children, only_waits};
 pub use memory::Memory;
 use process::Known;
 pub use process::proc_of;

@@ -82,7 +82,8 @@ fn is_alive(pidfd: &OwnedFd) -> bool {
 
 /// Field 22 of `/proc/PID/stat`, proc_pid_stat(5). The name in parentheses may hold anything.
 fn start_ticks(pid: i32) -> Option<u64> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let stat = std::fs::read(format!("/proc/{pid}/stat")).ok()?;
+    let stat = String::from_utf8_lossy(&stat);
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_ascii_whitespace().nth(22 - 3)?.parse().ok()
 }

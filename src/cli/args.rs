@@ -59,8 +59,10 @@ pub enum Verb {
     Stop(StopArgs),
     /// Print the output of a job
     Logs(LogsArgs),
-    /// Say why a job is not running, or what it is doing
+    /// Say who waits for whom in a process tree, or why a job is not running
     Why(WhyArgs),
+    /// Watch a tree of processes that ganger did not start: CPU, memory, waits, who holds what
+    Xray(XrayArgs),
     /// List the colour themes of the screen
     Themes(ThemesArgs),
     /// Print what has happened in a run, and who asked for it
@@ -259,6 +261,9 @@ pub struct KillArgs {
     /// KILL at once, without asking first
     #[arg(long, conflicts_with = "signal")]
     pub now: bool,
+    /// Only say what a kill would do: what is freed, and what stays locked for ever
+    #[arg(long, conflicts_with_all = ["now", "signal"])]
+    pub preview: bool,
     /// Only send this signal, such as USR1, to everything of the job
     #[arg(short, long, value_parser = signal)]
     pub signal: Option<i32>,
@@ -370,10 +375,40 @@ pub struct LogsArgs {
 
 #[derive(Debug, Args)]
 pub struct WhyArgs {
-    /// A job such as `:17`, `resize:3`, `prepare` or `brave-otter-x7k2:17`
-    pub job: String,
+    /// A pid (its whole tree), or a job such as `:17`, `resize:3`, `prepare` or
+    /// `brave-otter-x7k2:17`
+    pub target: String,
+    /// As JSON
+    #[arg(long, conflicts_with_all = ["dot", "stacks"])]
+    pub json: bool,
+    /// Go on, and print again whenever something has changed
+    #[arg(long)]
+    pub watch: bool,
+    /// With the stack of every thread that waits
+    #[arg(long, conflicts_with = "dot")]
+    pub stacks: bool,
+    /// As a graph for Graphviz
+    #[arg(long)]
+    pub dot: bool,
+    /// Say what a kill of this process would do: what is freed, what stays locked for ever, and
+    /// whom to kill instead. Nothing is killed
+    #[arg(long, value_name = "PID", conflicts_with_all = ["watch", "stacks", "dot"])]
+    pub kill: Option<i32>,
     #[command(flatten)]
     pub on: RunChoice,
+}
+
+#[derive(Debug, Args)]
+pub struct XrayArgs {
+    /// The process at the top of the tree
+    #[arg(value_name = "PID", value_parser = clap::value_parser!(i32).range(1..))]
+    pub pid: i32,
+    /// Colours of the screen; `ganger themes` lists them
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<String>,
+    /// Shapes of the screen: auto, braille, block or ascii
+    #[arg(long, value_name = "SET", value_parser = glyph_set())]
+    pub glyphs: Option<Glyphs>,
 }
 
 /// Which shapes the screen is drawn with.

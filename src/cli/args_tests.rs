@@ -68,7 +68,6 @@ fn what_cannot_be_meant_is_refused() {
         "lock hold",
         "sem api --max 0 -- true",
         "event wait",
-        "queue put q --raw x",
         "queue get q -n 0",
         "queue each q",
         "value cas n old",

@@ -63,7 +63,7 @@ pub fn deadlocks(args: &DeadlocksArgs) -> Result<i32, Failure> {
 }
 
 /// The run of that name; without one that in which this is called, or the only live one.
-fn called_in(run: Option<&str>) -> Result<Reached, Failure> {
+pub(super) fn called_in(run: Option<&str>) -> Result<Reached, Failure> {
     let own = std::env::var("GANGER_RUN").ok().filter(|_| run.is_none());
     // The mark of a nested run is `outer/inner`; runs go by their last part.
     let own = own.as_deref().and_then(|mark| mark.rsplit('/').next());
@@ -79,7 +79,10 @@ fn since(since: Mono, now: Mono) -> String {
 }
 
 fn drawn(locks: &[LockView], now: Mono) -> String {
-    let heads = ["NAME", "KIND", "STATE", "TAKEN", "WAITED", "LOST", "HOLDERS", "WAITERS"];
+    let heads = [
+        "NAME", "KIND", "STATE", "TAKEN", "WAITED", "LOST", "WAIT P95", "HOLD P95", "HOLDERS",
+        "WAITERS",
+    ];
     let mut table = vec![heads.map(str::to_owned).to_vec()];
     for lock in locks {
         let holders: Vec<String> = lock
@@ -99,11 +102,19 @@ fn drawn(locks: &[LockView], now: Mono) -> String {
             lock.stats.acquisitions.to_string(),
             share(lock),
             words::duration(std::time::Duration::from_micros(lock.stats.lost_us)),
+            p95(lock.stats.wait),
+            p95(lock.stats.hold),
             named(&holders, holders.len()),
             named(&waiters, lock.n_waiters as usize),
         ]);
     }
-    print::table(&table, &[3, 4, 5])
+    print::table(&table, &[3, 4, 5, 6, 7])
+}
+
+fn p95(durations: Option<Durations>) -> String {
+    let known = durations.filter(|d| d.count > 0);
+    let words = |d: Durations| words::duration(std::time::Duration::from_micros(d.p95_us));
+    known.map_or("-".to_owned(), words)
 }
 
 fn share(lock: &LockView) -> String {
@@ -140,10 +151,14 @@ fn state_words(lock: &LockView) -> String {
         LockState::Condition => "-".to_owned(),
         LockState::Barrier { broken: true, .. } => "broken".to_owned(),
         LockState::Barrier { parties, waiting, .. } => format!("{waiting} of {parties}"),
-        LockState::Queue { depth, capacity, closed, .. } => {
+        LockState::Queue { depth, capacity, closed, puts_per_s, gets_per_s, .. } => {
             let room = capacity.map_or(String::new(), |max| format!(" of {max}"));
             let closed = if *closed { ", closed" } else { "" };
-            format!("{depth}{room}{closed}")
+            let rates = match (*puts_per_s, *gets_per_s) {
+                (i, o) if i < 0.05 && o < 0.05 => String::new(),
+                (i, o) => format!(", in {i:.1}/s out {o:.1}/s"),
+            };
+            format!("{depth}{room}{closed}{rates}")
         }
         LockState::Value { value } => shown(value),
         LockState::Kv { entries } => format!("{entries} keys"),

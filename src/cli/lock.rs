@@ -5,14 +5,15 @@
 //! when the run says that the process in the mark still holds the lock. A mark that outlived its
 //! process, or was made up, is worth nothing, so nobody gets in who is not let in.
 
+use super::contention::called_in;
 use super::failure::Failure;
 use super::shared::{Shared, names, of_wrapper};
 use super::shared_args::{LockArgs, LockVerb, SemArgs};
-use super::{exit, wrapped};
+use super::{exit, steer, wrapped};
 use crate::broker::proc_of;
-use crate::model::ProcRef;
 use crate::model::limits::VIEW_PARTIES;
 use crate::model::locks::{Given, LockKind, LockView, Name, Op};
+use crate::model::{Command, ProcRef};
 
 /// The locks that outer `ganger lock` hold: `db=812:99371,index=812:99371`.
 const MARK: &str = "GANGER_LOCKS";
@@ -136,6 +137,11 @@ fn mark(outer: &str, names: &[Name]) -> Option<String> {
 /// # Errors
 /// When the permits cannot be had, or the command does not start.
 pub fn semaphore(args: &SemArgs) -> Result<i32, Failure> {
+    if let Some(max) = args.resize {
+        let mut run = called_in(args.on.run.as_deref())?;
+        let name = Name::from(args.name.as_str());
+        return steer::act(&mut run, [Command::ResizeSemaphore { name, max }]);
+    }
     with_permits(args).map_err(of_wrapper)
 }
 

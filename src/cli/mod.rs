@@ -28,6 +28,7 @@ pub mod texts;
 pub mod themes;
 pub mod why;
 pub mod wrapped;
+pub mod xray;
 
 use args::{Cli, Verb};
 use clap::Parser;
@@ -130,6 +131,7 @@ fn dispatch(verb: &Verb) -> Result<i32, Failure> {
         Verb::Stop(args) => steer::stop(args),
         Verb::Logs(args) => logs::logs(args),
         Verb::Why(args) => why::why(args),
+        Verb::Xray(args) => xray::xray(args),
         Verb::Themes(args) => themes::themes(args),
         Verb::Events(args) => events::events(args),
         Verb::Lock(args) => lock::lock(args),

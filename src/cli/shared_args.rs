@@ -108,8 +108,12 @@ pub struct SemArgs {
     pub patience: Patience,
     #[command(flatten)]
     pub on: SharedRun,
+    /// Give it N permits altogether from now on; those that are out come back first
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..),
+          conflicts_with_all = ["cmd", "max", "permits"])]
+    pub resize: Option<u32>,
     /// What runs with the permit
-    #[arg(value_name = "CMD", last = true, required = true)]
+    #[arg(value_name = "CMD", last = true, required_unless_present = "resize")]
     pub cmd: Vec<OsString>,
 }
 

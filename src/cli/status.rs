@@ -4,8 +4,10 @@ use super::args::StatusArgs;
 use super::failure::Failure;
 use super::{exit, ls, print, reach};
 use crate::model::harmless::harmless_line;
+use crate::model::locks::WaitFor;
 use crate::model::query::{Query, Reply};
 use crate::model::snapshot::WorkView;
+use crate::model::waits::stuck::XrayView;
 use crate::model::{
     AlertLevel, FailureView, Mono, RunInfo, RunState, Snapshot, TaskIdx, WorkerState, WorkerView,
 };
@@ -135,6 +137,22 @@ fn as_json(info: &RunInfo, snapshot: &Snapshot) -> Value {
         "failures": failures.collect::<Vec<_>>(),
         "notices": snapshot.notices,
         "alerts": alerts.collect::<Vec<_>>(),
+        "xray": snapshot.xray.as_ref().map(xray_json),
+    })
+}
+
+fn waits_json(wait: &WaitFor, now: Mono) -> Value {
+    json!({
+        "what": wait.what, "holder": wait.holder, "holder_job": wait.holder_job,
+        "since_s": seconds_between(wait.since, now), "in_circle": wait.in_circle,
+    })
+}
+
+/// What x-ray saw last; null when it is off.
+fn xray_json(xray: &XrayView) -> Value {
+    json!({
+        "verdict": xray.verdict, "findings": xray.findings, "worst": xray.worst,
+        "processes": xray.processes, "threads": xray.threads, "waiting": xray.waiting,
     })
 }
 
@@ -177,6 +195,7 @@ fn worker_json(info: &RunInfo, snapshot: &Snapshot, worker: &WorkerView) -> Valu
             .and_then(|tree| tree.last_output)
             .map(|at| seconds_between(at, snapshot.at.mono)),
         "stopping": work.stopping.map(|stopping| stopping.reason),
+        "waits_for": work.waits.as_ref().map(|wait| waits_json(wait, snapshot.at.mono)),
     });
     if let Value::Object(more) = more {
         fields.extend(more);

@@ -51,6 +51,9 @@ pub fn pause(args: &PauseArgs, pause: bool) -> Result<i32, Failure> {
 /// When the run or a job is not there, or it has ended.
 pub fn kill(args: &KillArgs) -> Result<i32, Failure> {
     let mut run = reach(args.on.run.as_deref())?;
+    if args.preview {
+        return super::why::preview_jobs(run, &args.jobs);
+    }
     let jobs = numbers(&mut run, &args.jobs)?;
     let command = |job| match args.signal {
         Some(signal) => Command::Signal { job, signal },
@@ -135,7 +138,10 @@ pub fn stop(args: &StopArgs) -> Result<i32, Failure> {
 
 /// Sends commands one by one and prints what becomes of them. All are tried; one that is
 /// refused makes the exit code that of wrong usage.
-fn act(run: &mut Reached, commands: impl IntoIterator<Item = Command>) -> Result<i32, Failure> {
+pub(super) fn act(
+    run: &mut Reached,
+    commands: impl IntoIterator<Item = Command>,
+) -> Result<i32, Failure> {
     let mut code = exit::OK;
     for command in commands {
         match run.asker.command(command) {

@@ -32,19 +32,30 @@ fn no_such(warning: &Warning) -> Failure {
 /// # Errors
 /// When the theme that was asked for on the command line cannot be used.
 pub fn chosen(args: &RunArgs) -> Result<(Config, Vec<String>), Failure> {
+    chosen_by(args.theme.as_deref(), args.glyphs)
+}
+
+/// As [`chosen`], for any verb with a screen.
+///
+/// # Errors
+/// As [`chosen`].
+pub fn chosen_by(
+    theme_name: Option<&str>,
+    glyphs: Option<Chosen>,
+) -> Result<(Config, Vec<String>), Failure> {
     let (mut config, mut warnings) = Config::load(env);
     let store = store(theme::detect(env));
-    if let Some(name) = &args.theme {
+    if let Some(name) = theme_name {
         if name != AUTO {
             store.read(name).map_err(|w| no_such(&w))?;
         }
-        config.theme.clone_from(name);
+        name.clone_into(&mut config.theme);
     } else if config.theme != AUTO
         && let Err(warning) = store.read(&config.theme)
     {
         warnings.push(warning.to_string());
     }
-    match args.glyphs {
+    match glyphs {
         Some(Chosen::Auto) => config.glyphs = None,
         Some(Chosen::Set(set)) => config.glyphs = Some(set),
         None => {}

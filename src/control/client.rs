@@ -46,7 +46,14 @@ pub struct Receiver {
 pub fn connect(socket: &Path, role: Role) -> Result<(Sender, Receiver, RunInfo), ClientError> {
     let unreachable =
         |error| ClientError::Unreachable { path: socket.display().to_string(), error };
-    let stream = UnixStream::connect(socket).map_err(unreachable)?;
+    greet(UnixStream::connect(socket).map_err(unreachable)?, role)
+}
+
+/// Says hello over a connection that is there already.
+///
+/// # Errors
+/// When the other side is gone or speaks another protocol.
+pub fn greet(stream: UnixStream, role: Role) -> Result<(Sender, Receiver, RunInfo), ClientError> {
     let mut receiver = Receiver {
         reader: BufReader::with_capacity(1 << 16, stream.try_clone().map_err(ClientError::Broken)?),
         line: Vec::new(),

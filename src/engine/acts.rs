@@ -112,7 +112,8 @@ impl Engine {
             Command::Pause { .. } => "paused".to_owned(),
             Command::Resume { .. } => "resumed".to_owned(),
             Command::Signal { signal, .. } => format!("sent {}", signal_name(*signal)),
-            Command::Scale { .. } => "scaled".to_owned(),
+            Command::Scale { .. } | Command::ResizeSemaphore { .. } => "scaled".to_owned(),
+            Command::CloseQueue { .. } => "closed".to_owned(),
             Command::Stop { .. } | Command::Many { .. } | Command::Undo { .. } => "done".to_owned(),
         }
     }
@@ -150,7 +151,13 @@ pub fn inverse(state: &State, command: &Command) -> Option<Command> {
             back.reverse();
             (!back.is_empty()).then_some(Command::Many { commands: back })
         }
+        Command::ResizeSemaphore { name, max } => {
+            let old = state.locks().permits(name)?;
+            let name = name.clone();
+            (old != *max).then_some(Command::ResizeSemaphore { name, max: old })
+        }
         Command::Signal { .. }
+        | Command::CloseQueue { .. }
         | Command::Retry { .. }
         | Command::Stop { .. }
         | Command::Undo { .. } => None,

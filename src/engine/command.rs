@@ -24,6 +24,8 @@ impl Engine {
             Command::Retry { job } => self.retry_job(job, by),
             Command::Stop { how } => return self.ask_to_stop(how, by),
             Command::Prioritize { job, to } => self.prioritize(job, to, by),
+            Command::ResizeSemaphore { name, max } => self.resize_semaphore(&name, max),
+            Command::CloseQueue { name } => self.close_queue(&name),
             Command::Many { commands } => return self.do_many(commands, &by),
             // Whoever keeps what was done, and how it is taken back, says what that means.
             Command::Undo { act } => Err(format!("nothing is known of act {act}")),

@@ -43,6 +43,7 @@ mod retry;
 mod schedule;
 mod seen;
 mod shared;
+mod stall;
 pub mod state;
 mod stop;
 mod why;
@@ -51,6 +52,7 @@ mod why;
 mod tests;
 
 pub use acts::inverse;
+pub use stall::Waiting;
 pub use state::{Attempt, AttemptPhase, Ending, JobState, Pool, RunEnd, State, StopState};
 
 use crate::model::exec::Finding;
@@ -87,6 +89,12 @@ pub enum Input {
         error: String,
     },
     Asked(Asked),
+    /// The same of a primitive whose state is in the memory that clients share: what was found
+    /// there comes first, in the same step.
+    AskedOfCells {
+        found: Vec<LockChange>,
+        asked: Asked,
+    },
     Exec(ExecReport),
     Finding(Finding),
     /// Something happened to the primitives that jobs share: a request, the end of a connection,
@@ -96,6 +104,10 @@ pub enum Input {
     Locks(Vec<LockChange>),
     /// X-ray saw from outside that something is stuck, or is no longer.
     Seen(Sighting),
+    /// To an [`Effect::LookForHelp`]: the jobs have no process that does anything but wait.
+    NoHelp {
+        no: u64,
+    },
     /// A deadline may have passed.
     Tick,
 }
@@ -120,6 +132,9 @@ pub enum Effect {
     /// Answer a request about a primitive. Each gets exactly one answer, unless its connection
     /// has ended.
     Tell { client: ClientNo, id: u64, result: Result<Given, Refusal> },
+    /// Everything that is known waits: look whether these jobs have a process that could do
+    /// something else; if not, [`Input::NoHelp`] says so.
+    LookForHelp { no: u64, waiting: Vec<Waiting> },
     /// Close the cell of a lock or semaphore in the memory that clients share, and tell what was
     /// in it: a job waits for it.
     CloseCell { name: Name },
@@ -147,6 +162,7 @@ pub struct Engine {
     chores: Chores,
     /// Jobs whose running attempt has been sent KILL.
     killed: BTreeSet<JobNo>,
+    suspicion: stall::Suspicion,
     #[cfg(test)]
     fault: Option<Fault>,
 }
@@ -163,6 +179,7 @@ impl Engine {
             deadlines: Deadlines::default(),
             chores: Chores::default(),
             killed: BTreeSet::new(),
+            suspicion: stall::Suspicion::default(),
             #[cfg(test)]
             fault: None,
         }
@@ -181,14 +198,16 @@ impl Engine {
             Input::Start => self.start(),
             Input::JobsAdded { task, count, each } => self.add_jobs(task, count, each),
             Input::InputsFailed { task, error } => self.fail_inputs(task, error),
-            Input::Asked(asked) => {
-                let answer = self.answer(asked);
-                self.out.answer = Some(answer);
+            Input::Asked(asked) => self.take_asked(asked),
+            Input::AskedOfCells { found, asked } => {
+                self.take_lock_changes(found);
+                self.take_asked(asked);
             }
             Input::Exec(report) => self.take_report(report),
             Input::Finding(finding) => self.take_finding(finding),
             Input::Locks(changes) => self.take_lock_changes(changes),
             Input::Seen(sighting) => self.take_sighting(sighting),
+            Input::NoHelp { no } => self.take_no_help(no),
             Input::Tick => {}
         }
         self.pass_deadlines();
@@ -198,8 +217,14 @@ impl Engine {
         self.settle_locks();
         self.open_cells();
         self.check_deadlocks();
+        self.suspect_stall();
         self.end_run();
         std::mem::take(&mut self.out)
+    }
+
+    fn take_asked(&mut self, asked: Asked) {
+        let answer = self.answer(asked);
+        self.out.answer = Some(answer);
     }
 
     /// When the next deadline passes; a [`Input::Tick`] is due then.
@@ -208,7 +233,8 @@ impl Engine {
             return None;
         }
         let backoff = self.state.next_backoff().map(|(at, _)| at);
-        [self.deadlines.next(), backoff, self.state.locks().deadline()].into_iter().flatten().min()
+        let locks = self.state.locks().deadline();
+        [self.deadlines.next(), backoff, locks, self.suspicion.next()].into_iter().flatten().min()
     }
 
     /// What is so in the run.
@@ -246,8 +272,9 @@ impl Engine {
             let effects = changes.iter().filter_map(refuse).collect();
             return Step { effects, ..Step::default() };
         }
+        let asks = matches!(input, Input::Asked(_) | Input::AskedOfCells { .. });
         let refusal = || Answer::Refused("the run has ended".to_owned());
-        Step { answer: matches!(input, Input::Asked(_)).then(refusal), ..Step::default() }
+        Step { answer: asks.then(refusal), ..Step::default() }
     }
 
     /// Ends the run when every task has ended and nothing runs.

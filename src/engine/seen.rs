@@ -28,17 +28,9 @@ impl Engine {
                 let stuck = Box::new(Stuck { id, ..stuck });
                 self.emit(Event::StuckFound { stuck, at: self.now });
             }
-            Verdict::Deadlock => self.tell_deadlock(Deadlock {
-                id,
-                at: stuck.at,
-                closed_by: last_to_wait(&stuck.members),
-                members: stuck.members,
-                behind: stuck.behind,
-                until: None,
-                waits: Vec::new(),
-                seen: stuck.threads,
-                text: stuck.text,
-            }),
+            Verdict::Deadlock => {
+                self.tell_deadlock(Deadlock::of_seen(Stuck { id, ..stuck }));
+            }
         }
     }
 
@@ -109,10 +101,4 @@ fn is_told(known: &Deadlock, stuck: &Stuck) -> bool {
 
 fn jobs(members: &[Member]) -> BTreeSet<JobNo> {
     members.iter().filter_map(|member| member.job).collect()
-}
-
-/// Whose wait came last: it has closed the circle.
-fn last_to_wait(members: &[Member]) -> u32 {
-    let last = members.iter().enumerate().max_by_key(|(_, member)| member.since);
-    last.map_or(0, |(place, _)| place as u32)
 }

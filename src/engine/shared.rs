@@ -3,10 +3,15 @@
 
 use super::locks::{Circle, Told, WaitNo, sentence};
 use super::{Effect, Engine};
-use crate::model::locks::{Deadlock, LockChange, Member, Party};
+use crate::model::locks::{
+    ClientNo, Deadlock, LockChange, LockState, Member, NOBODY, Name, Op, Party,
+};
 use crate::model::{Event, JobNo, Requester, StopHow, StopReason, TaskIdx};
 use crate::plan::OnDeadlock;
 use std::collections::BTreeSet;
+
+/// More permits than anybody could hold at once.
+const PERMITS_AT_MOST: u32 = 1_000_000;
 
 impl Engine {
     /// Takes in what clients and processes do. The engine's own changes come from nobody else.
@@ -31,6 +36,7 @@ impl Engine {
     pub(super) fn tell(&mut self) {
         for told in self.state.take_told() {
             match told {
+                Told::Answer { client: NOBODY, .. } => {}
                 Told::Answer { client, id, result } => {
                     self.effect(Effect::Tell { client, id, result });
                 }
@@ -78,6 +84,70 @@ impl Engine {
         if self.state.locks().is_owing() {
             self.change_locks(LockChange::Settled);
         }
+    }
+
+    // ---- acts of people
+
+    /// Gives a semaphore another number of permits.
+    pub(super) fn resize_semaphore(&mut self, name: &Name, max: u32) -> Result<String, String> {
+        let Some(view) = self.state.locks().view_of(name) else {
+            return Err(format!("nothing of this run is called `{name}`"));
+        };
+        let (LockState::Semaphore { max: old, .. } | LockState::BoundedSemaphore { max: old, .. }) =
+            view.state
+        else {
+            let word = view.state.word().replace('_', " ");
+            return Err(format!("`{name}` is a {word}, not a semaphore"));
+        };
+        if !(1..=PERMITS_AT_MOST).contains(&max) {
+            return Err(format!(
+                "a semaphore has 1 to {PERMITS_AT_MOST} permits, and `{name}` has {old}"
+            ));
+        }
+        if old == max {
+            return Err(format!("semaphore `{name}` has {max} permits already"));
+        }
+        self.change_for_people(Op::SemaphoreResize { name: name.clone(), max });
+        let left = self.state.locks().view_of(name).map_or(0, |view| view.n_waiters);
+        let out: u32 = view.holders.iter().map(|holder| holder.count).sum();
+        let more = match (max > old, view.n_waiters.saturating_sub(left)) {
+            (true, 0) => String::new(),
+            (true, n) => format!("; {n} of {} that waited go on", view.n_waiters),
+            (false, _) if out > max => format!("; {out} are out and come back first"),
+            (false, _) => String::new(),
+        };
+        Ok(format!("semaphore `{name}`: {old} -> {max} permits{more}"))
+    }
+
+    /// Says that no item comes into a queue any more.
+    pub(super) fn close_queue(&mut self, name: &Name) -> Result<String, String> {
+        let Some(view) = self.state.locks().view_of(name) else {
+            return Err(format!("nothing of this run is called `{name}`"));
+        };
+        let LockState::Queue { depth, closed, waiting_putters, .. } = view.state else {
+            let word = view.state.word().replace('_', " ");
+            return Err(format!("`{name}` is a {word}, not a queue"));
+        };
+        if closed {
+            return Err(format!("queue `{name}` is closed already"));
+        }
+        self.change_for_people(Op::QueueClose { name: name.clone() });
+        let left = match depth {
+            0 => "it is empty".to_owned(),
+            1 => "1 item can still be got".to_owned(),
+            n => format!("{n} items can still be got"),
+        };
+        let refused = match waiting_putters {
+            0 => String::new(),
+            1 => ", 1 that waited to put was refused".to_owned(),
+            n => format!(", {n} that waited to put were refused"),
+        };
+        Ok(format!("queue `{name}` is closed: {left}{refused}"))
+    }
+
+    fn change_for_people(&mut self, op: Op) {
+        let (client, id, party): (ClientNo, _, _) = (NOBODY, 0, Party::default());
+        self.change_locks(LockChange::Asked { client, id, party, op });
     }
 
     /// What nobody waits for goes back to the memory that clients share.

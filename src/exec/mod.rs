@@ -28,6 +28,7 @@ mod tty;
 
 pub use local::{Local, LocalOptions, Shim};
 pub use output::{Outputs, Progress, Stream, folder, path_of};
+pub use procs::{Snapshot as ProcessTable, clock_ticks_per_second, signal_proc};
 pub use shim::{SHIM_VERB, shim_main};
 pub use tree::sweep_run;
 

@@ -31,6 +31,12 @@ pub enum AlertKind {
     /// More workers would help.
     WaitsForIo,
     IdleWorkers,
+    /// A circle of waits has closed.
+    Deadlock,
+    /// Something is seen to be stuck without a proven circle.
+    Stuck,
+    /// One lock or semaphore takes most of the workers' time.
+    Contention,
 }
 
 /// Something that holds now and has held for a while.

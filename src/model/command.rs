@@ -1,6 +1,7 @@
 //! What people and rules may ask of a run.
 
 use super::ids::{JobNo, PoolIdx};
+use super::locks::Name;
 use serde::{Deserialize, Serialize};
 
 /// Who asked. Shown wherever an act is shown.
@@ -95,6 +96,15 @@ pub enum Command {
         job: JobNo,
         to: Rank,
     },
+    /// Adds or takes away permits of a semaphore, so that there are `max` altogether.
+    ResizeSemaphore {
+        name: Name,
+        max: u32,
+    },
+    /// Says that no item comes into a queue any more.
+    CloseQueue {
+        name: Name,
+    },
     /// Does all of these at once, with one answer that counts. None of them is `Many` or `Undo`.
     Many {
         commands: Vec<Command>,
@@ -136,7 +146,11 @@ impl Command {
                 PauseTarget::Pool(pool) => (None, Some(*pool)),
                 PauseTarget::Job(job) => (Some(*job), None),
             },
-            Command::Stop { .. } | Command::Many { .. } | Command::Undo { .. } => (None, None),
+            Command::Stop { .. }
+            | Command::ResizeSemaphore { .. }
+            | Command::CloseQueue { .. }
+            | Command::Many { .. }
+            | Command::Undo { .. } => (None, None),
         }
     }
 }

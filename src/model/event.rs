@@ -244,6 +244,7 @@ impl Event {
                 LockNotice::OwnerDied { .. } => "owner_died",
                 LockNotice::OrderInverted { .. } => "lock_order_inverted",
                 LockNotice::HeldLong { .. } => "lock_held_long",
+                LockNotice::WaitsLong { .. } => "lock_waits_long",
             },
             Event::DeadlockFound { .. } => "deadlock_found",
             Event::DeadlockGone { .. } => "deadlock_gone",

@@ -9,6 +9,9 @@ use super::record::{EventFilter, EventPage, EventsFrom};
 use super::snapshot::{Counts, RunInfo, Snapshot, WorkerState};
 use super::time::{Mono, Wall};
 use super::timeline::Timeline;
+use super::waits::SharedWaits;
+use super::waits::preview::Preview;
+use super::waits::report::Report;
 use serde::{Deserialize, Serialize};
 
 /// A question to the supervisor.
@@ -32,8 +35,15 @@ pub enum Query {
     Job { job: JobRef },
     /// Part of the output of an attempt (its last, when the reference names none).
     Output { job: JobRef, stream: Stream, from: OutputFrom, max_bytes: u32 },
+    /// What a kill of these attempts would do to those who wait for what they have. Answered when
+    /// it is known, perhaps after later questions.
+    KillPreview { attempts: Vec<AttemptId> },
+    /// Who waits for whom, as x-ray saw it last. While somebody asks, it looks more often.
+    Waits,
     /// Why a job is not running, or what it is doing, in sentences.
     Why { job: JobRef },
+    /// Who waits for what jobs share, with all who could end each wait.
+    SharedWaits,
     /// Lines of output that match a pattern. Answered when they are found, perhaps after later
     /// questions; a new search of the same front end ends the one before it.
     Search(Search),
@@ -162,6 +172,16 @@ pub enum Reply {
     Output(OutputPart),
     Why {
         lines: Vec<String>,
+    },
+    SharedWaits(SharedWaits),
+    KillPreview {
+        preview: Box<Preview>,
+    },
+    Waits {
+        /// `None` before the first look, and where nobody looks.
+        report: Option<Box<Report>>,
+        /// Why there is no report.
+        why_not: Option<String>,
     },
     Found(Found),
     Recent(Recent),

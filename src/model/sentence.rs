@@ -130,6 +130,11 @@ fn of_notice(names: &dyn Names, notice: &LockNotice, at: Mono) -> String {
             let held = words::duration(at.since(*since));
             format!("{} holds {name} for {held}", party(names, who))
         }
+        LockNotice::WaitsLong { name, party: who, since } => {
+            let waited = words::duration(at.since(*since));
+            let who = party(names, who);
+            format!("{who} waits for {name} for {waited}, and would for ever: it has no timeout")
+        }
     }
 }
 
@@ -239,6 +244,10 @@ pub fn of_command(names: &dyn Names, command: &Command) -> String {
             Rank::Priority(n) => format!("give {} priority {n}", names.job(*job)),
             Rank::OfTask => format!("give {} its task's priority", names.job(*job)),
         },
+        Command::ResizeSemaphore { name, max } => {
+            format!("give semaphore {name} {}", words::count(*max, "permit"))
+        }
+        Command::CloseQueue { name } => format!("close queue {name}"),
         Command::Many { commands } => of_many(names, commands),
         Command::Undo { act } => format!("undo act {act}"),
     };

@@ -4,10 +4,11 @@ use super::act::{Act, StopProof};
 use super::alert::Alert;
 use super::command::StopHow;
 use super::ids::{AttemptId, JobNo, PoolIdx, ProcRef, Slot, TaskIdx};
-use super::locks::SharedView;
+use super::locks::{SharedView, WaitFor};
 use super::outcome::{RunOutcome, StopReason};
 use super::sample::{CoreInfo, MachineSample, TreeSample};
 use super::time::{Mono, Now, Wall};
+use super::waits::stuck::{Stuck, XrayView};
 use serde::{Deserialize, Serialize};
 
 /// What does not change while a run lives; sent once.
@@ -32,6 +33,9 @@ pub struct RunInfo {
     /// The cores that were online when the run started, by number.
     #[serde(default)]
     pub cores: Vec<CoreInfo>,
+    /// It is no run, but the tree of this process, which ganger did not start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observes: Option<i32>,
 }
 
 /// The machine that a run is on.
@@ -186,6 +190,9 @@ pub struct WorkView {
     pub paused_us: u64,
     pub stopping: Option<Stopping>,
     pub tree: Option<TreeSample>,
+    /// What one of its processes waits for.
+    #[serde(default)]
+    pub waits: Option<WaitFor>,
 }
 
 /// An attempt on its way out.
@@ -257,6 +264,12 @@ pub struct Snapshot {
     /// The primitives that jobs share.
     #[serde(default)]
     pub shared: SharedView,
+    /// What x-ray sees to be stuck besides circles, which stand in `shared`.
+    #[serde(default)]
+    pub stuck: Vec<Stuck>,
+    /// What x-ray saw in short; `None` when it is off.
+    #[serde(default)]
+    pub xray: Option<XrayView>,
 }
 
 /// The pool of a slot, for sorting and grouping.

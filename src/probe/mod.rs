@@ -17,6 +17,7 @@ mod procfs;
 mod quiet;
 mod shortage;
 mod spread;
+pub mod stacks;
 mod sum;
 mod threads;
 mod trees;

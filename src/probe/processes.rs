@@ -176,6 +176,9 @@ impl Processes {
         let may_join = std::mem::replace(&mut self.leaders, now_leaders) != self.leaders;
 
         let new = self.new_since(born);
+        if may_join {
+            self.lead(leaders);
+        }
         let may_join = may_join || new != New::None;
         self.missed = false;
         self.read(new);
@@ -275,6 +278,17 @@ impl Processes {
             member.io_is_old = member.sched.is_none() || member.stat.threads != 1;
         }
         member.io
+    }
+
+    /// A member that leads now is looked at for itself, whomever it was counted for before.
+    fn lead(&mut self, leaders: &HashMap<i32, (AttemptId, ProcRef)>) {
+        for (pid, (attempt, proc)) in leaders {
+            if let Some(member) = self.members.get_mut(pid)
+                && member.stat.start_ticks == proc.start_ticks
+            {
+                member.attempt = *attempt;
+            }
+        }
     }
 
     fn drop_members_of_ended_attempts(&mut self, leaders: &HashMap<i32, (AttemptId, ProcRef)>) {
@@ -398,13 +412,13 @@ impl Processes {
             if stat.start_ticks > child_start {
                 return None;
             }
-            if let Some((attempt, proc)) = leaders.get(&stat.session)
-                && !self.is_stranger(*proc)
+            if let Some((attempt, proc)) = leaders.get(&pid)
+                && proc.start_ticks == stat.start_ticks
             {
                 return Some(*attempt);
             }
-            if let Some((attempt, proc)) = leaders.get(&pid)
-                && proc.start_ticks == stat.start_ticks
+            if let Some((attempt, proc)) = leaders.get(&stat.session)
+                && !self.is_stranger(*proc)
             {
                 return Some(*attempt);
             }

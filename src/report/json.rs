@@ -342,7 +342,13 @@ fn with(mut first: Value, second: Value) -> Value {
 }
 
 fn notice_fields(notice: &LockNotice, now: &Now) -> Value {
-    let who = |party: &Party| json!({"job": party.job(), "pid": party.proc.map(|p| p.pid)});
+    let who = |party: &Party| {
+        let who = json!({"job": party.job(), "pid": party.proc.map(|p| p.pid)});
+        match &party.label {
+            Some(label) => with(who, json!({"label": label})),
+            None => who,
+        }
+    };
     match notice {
         LockNotice::OwnerDied { names, party } => json!({"names": names, "owner": who(party)}),
         LockNotice::OrderInverted { first, second, one, other } => json!({
@@ -350,6 +356,9 @@ fn notice_fields(notice: &LockNotice, now: &Now) -> Value {
         }),
         LockNotice::HeldLong { name, party, since } => json!({
             "name": name, "owner": who(party), "since": wall_of(*since, now).rfc3339(),
+        }),
+        LockNotice::WaitsLong { name, party, since } => json!({
+            "name": name, "waiter": who(party), "since": wall_of(*since, now).rfc3339(),
         }),
     }
 }

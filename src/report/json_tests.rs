@@ -107,6 +107,11 @@ fn about_locks() -> Vec<Event> {
             party: party(3),
             since: Mono(1_000_000),
         }),
+        noticed(LockNotice::WaitsLong {
+            name: "db".into(),
+            party: Party { label: Some("index.py:17".into()), ..party(4) },
+            since: Mono(1_000_000),
+        }),
         Event::DeadlockFound { deadlock: Box::new(deadlock()), at: at(2) },
         Event::DeadlockGone { id: 1, at: at(3) },
         Event::StuckFound { stuck: Box::new(stuck()), at: at(2) },

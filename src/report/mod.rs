@@ -12,6 +12,7 @@ mod live;
 pub mod plain;
 mod streams;
 mod summary;
+pub mod waits;
 pub mod words;
 
 #[cfg(test)]

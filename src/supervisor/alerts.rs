@@ -3,6 +3,8 @@
 //!
 //! Pure: time and readings come in as arguments.
 
+mod shared;
+
 use super::history::StateNames;
 use crate::engine::{Attempt, State};
 use crate::model::alert::{Alert, AlertKind, AlertLevel};
@@ -83,6 +85,7 @@ pub struct Alerts {
     shortage_at: Option<Mono>,
     swapped_per_s: f32,
     candidates: BTreeMap<Key, Candidate>,
+    crowds: shared::Crowds,
 }
 
 /// Everything that the rules look at.
@@ -127,6 +130,10 @@ impl Alerts {
         let mut verdicts = hung_jobs(&facts);
         verdicts.extend(self.failing_tasks(&facts));
         verdicts.extend(self.machine(&sample.machine));
+        self.crowds.take(now, state);
+        verdicts.extend(shared::deadlocks(&facts));
+        verdicts.extend(shared::stuck(&facts));
+        verdicts.extend(self.crowds.verdict(&facts));
         if state.run_state() == RunState::Running {
             verdicts.extend(self.workers(&facts));
         }
@@ -150,7 +157,9 @@ impl Alerts {
             self.candidates.insert(key, Candidate { alert, held: now, shown });
         }
         self.candidates.retain(|key, candidate| {
-            held.contains(key) || (candidate.shown && now.since(candidate.held) < LINGER)
+            let lingers = candidate.shown && now.since(candidate.held) < LINGER;
+            // A circle is there or not: it never flickers.
+            held.contains(key) || (lingers && !is_there_or_not(key.kind))
         });
     }
 
@@ -361,16 +370,26 @@ fn io_wait(facts: &Facts<'_>, pool: PoolIdx) -> Option<f32> {
     (n > 0).then(|| sum / n as f32)
 }
 
+/// Whether it comes and goes at once, as what it is about does.
+fn is_there_or_not(kind: AlertKind) -> bool {
+    matches!(kind, AlertKind::Deadlock | AlertKind::Stuck)
+}
+
 /// For how long a rule must hold.
 fn patience(kind: AlertKind) -> Duration {
     match kind {
-        AlertKind::HungJob | AlertKind::FailingTask | AlertKind::DiskFull => Duration::ZERO,
+        AlertKind::HungJob
+        | AlertKind::FailingTask
+        | AlertKind::DiskFull
+        | AlertKind::Deadlock
+        | AlertKind::Stuck => Duration::ZERO,
         AlertKind::MemoryPressure => Duration::from_secs(2),
         AlertKind::Swapping
         | AlertKind::Oversubscribed
         | AlertKind::CpuFull
         | AlertKind::WaitsForIo
-        | AlertKind::IdleWorkers => Duration::from_secs(5),
+        | AlertKind::IdleWorkers
+        | AlertKind::Contention => Duration::from_secs(5),
     }
 }
 

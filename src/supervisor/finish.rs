@@ -19,6 +19,7 @@ impl Supervisor {
     /// Takes in that the run has ended: writes the report and says so in the run's folder.
     pub(super) fn ended(&mut self, outcome: RunOutcome, exit_code: i32, at: Now) {
         self.exit_code = Some(exit_code);
+        self.publisher.waits.stop();
         // The report first: the record tells with which exit code all of it ended.
         self.write_report(outcome, exit_code, at);
         let ended = EndedInfo {

@@ -4,7 +4,7 @@
 //! [`prepare`] turns a task file's text into a run, [`launch`] a job's number into a launch
 //! order, [`ledger`] keeps what became of jobs, [`publish`] makes snapshots, [`answer`] answers
 //! queries, [`marks`] keeps when output appeared, [`recent`] and [`search`] hand it out, [`finish`]
-//! writes the report, [`shared`] takes requests for what jobs share to the engine and back. For people: [`history`] keeps what they look back at, [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
+//! writes the report, [`shared`] takes requests for what jobs share to the engine and back, [`waits`] what x-ray sees. For people: [`history`] keeps what they look back at, [`acts`] what they asked for and how it is taken back, [`flow`] rates, [`alerts`] what to look
 //! at now. Decisions are the engine's.
 
 pub mod acts;
@@ -17,12 +17,15 @@ pub mod history;
 pub mod launch;
 pub mod ledger;
 pub mod marks;
+pub mod observe;
 mod perform;
 pub mod prepare;
 pub mod publish;
 mod recent;
 pub mod search;
 mod shared;
+mod waits;
+pub mod xray;
 
 use crate::broker::Broker;
 use crate::clock;
@@ -37,6 +40,8 @@ use crate::model::limits::SHORTAGE_INTERVAL;
 use crate::model::locks::Name;
 use crate::model::query::Query;
 use crate::model::sentence;
+use crate::model::waits::SharedWaits;
+use crate::model::waits::report::Report;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, Now, PauseTarget, ProcRef, Requester, RunInfo, Sample,
     Snapshot, StopHow, TaskInfo,
@@ -60,6 +65,7 @@ use std::sync::mpsc as std_mpsc;
 use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
+use waits::{Previewed, Waits};
 
 /// Things that have happened and wait for their turn.
 const QUEUE: usize = 4096;
@@ -128,6 +134,12 @@ enum Message {
     Signal(i32),
     Searched(Searched),
     ProcessEnded(ProcRef),
+    /// All jobs only wait, as was asked under this number.
+    NoHelp(u64),
+    Waits(Box<Report>),
+    /// X-ray asks for what clients wait for.
+    SharedWaits(std_mpsc::SyncSender<SharedWaits>),
+    Previewed(Previewed),
 }
 
 impl From<FromClient> for Message {
@@ -275,6 +287,7 @@ fn start(
         move |finding| drop(to_finding.blocking_send(Message::Finding(finding))),
     )
     .map_err(SuperviseError::io("start the probe"))?;
+    let waits = Waits::start(prepared.plan.xray, queue);
     let mut clients = Clients::new();
     let (owner, from, ready) = match setup.front {
         Front::InProcess { to, from } => {
@@ -297,7 +310,7 @@ fn start(
         cells: Cells::default(),
         to_close: Vec::new(),
         ledger: Ledger::default(),
-        publisher: Publisher::new(Arc::clone(&prepared), setup.warnings),
+        publisher: Publisher::new(Arc::clone(&prepared), setup.warnings, waits),
         scans: Scans::default(),
         marks: Marks::default(),
         searches: Searches::default(),
@@ -350,6 +363,7 @@ fn info(setup: &Setup) -> RunInfo {
         pools: prepared.schedule.pools.iter().map(|p| p.name.clone()).collect(),
         machine: machine_info(),
         cores: core_infos(),
+        observes: None,
     }
 }
 
@@ -440,11 +454,9 @@ impl Supervisor {
             _ => None,
         };
         let publish = if self.clients.want_snapshots() { self.publisher.due() } else { None };
-        let cells = self.cells.due();
-        [self.engine.next_deadline(), publish, awaited, self.farewell, cells]
-            .into_iter()
-            .flatten()
-            .min()
+        let (cells, waits) = (self.cells.due(), self.publisher.waits.deadline());
+        let all = [self.engine.next_deadline(), publish, awaited, self.farewell, cells, waits];
+        all.into_iter().flatten().min()
     }
 
     fn look_at_the_clock(&mut self) {
@@ -456,6 +468,7 @@ impl Supervisor {
         if matches!(self.owner, Owner::AwaitedUntil(at) if at <= now.mono) {
             self.lose_owner();
         }
+        self.steer_waits(now.mono);
         if self.clients.want_snapshots() && self.publisher.due().is_some_and(|at| at <= now.mono) {
             self.publish();
         }
@@ -497,6 +510,10 @@ impl Supervisor {
             Message::Signal(number) => self.signalled(number),
             Message::Searched(searched) => self.searched(searched),
             Message::ProcessEnded(proc) => self.process_ended(proc),
+            Message::NoHelp(no) => self.input(Input::NoHelp { no }),
+            Message::Waits(report) => self.saw_waits(*report),
+            Message::Previewed(previewed) => self.previewed(previewed),
+            Message::SharedWaits(to) => drop(to.try_send(self.shared_waits())),
         }
     }
 
@@ -531,7 +548,15 @@ impl Supervisor {
     fn ask(&mut self, by: Requester, command: Command, is_undo: bool) -> Answer {
         let now = clock::now();
         let begun = Acts::begin(self.engine.state(), by.clone(), &command, is_undo);
-        let asked = Input::Asked(Asked { by: by.clone(), command: command.clone() });
+        let asked = Asked { by: by.clone(), command: command.clone() };
+        let asked = match &command {
+            Command::ResizeSemaphore { name, .. } => {
+                let table = self.engine.state().locks();
+                let found = self.cells.look(table, std::slice::from_ref(name), now.mono);
+                Input::AskedOfCells { found, asked }
+            }
+            _ => Input::Asked(asked),
+        };
         let mut step = self.engine.handle(now, asked);
         let answer = step.answer.take();
         let answer =
@@ -713,6 +738,9 @@ impl Supervisor {
                 self.clients.send(client, &ToClient::Answer { id, answer });
             }
             ToServer::Query { id, query: Query::Search(search) } => self.search(client, id, search),
+            ToServer::Query { id, query: Query::KillPreview { attempts } } => {
+                self.preview_kill(client, id, attempts);
+            }
             ToServer::Query { id, query } => self.answer_to(client, id, &query),
             ToServer::Signalled { signal } if self.clients.role(client) == Some(Role::Owner) => {
                 self.screen_signalled(signal);

@@ -2,10 +2,11 @@
 
 use super::launch::{Place, threads_of};
 use super::{Message, Supervisor, prepare};
+use crate::broker::{has_only_children, only_waits};
 use crate::clock;
-use crate::engine::{Effect, Input};
+use crate::engine::{Effect, Input, Waiting};
 use crate::exec::Backend;
-use crate::model::{AttemptId, Command, Event, ExecReport, Slot, TaskIdx};
+use crate::model::{AttemptId, Command, Event, ExecReport, ProcRef, Slot, TaskIdx};
 use crate::probe::{Watched, read_shortage};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ impl Supervisor {
             }
             Effect::Expand { task } => self.read_inputs(vec![task]),
             Effect::Tell { client, id, result } => self.tell_shared(client, id, result),
+            Effect::LookForHelp { no, waiting } => self.look_for_help(no, waiting),
             // Not at once: the engine must not be entered twice.
             Effect::CloseCell { name } => self.to_close.push(name),
             Effect::OpenCell { name, permits } => self.cells.open(&name, permits),
@@ -59,8 +61,12 @@ impl Supervisor {
                     threads: threads.max(1),
                     paused: false,
                 });
+                self.publisher.waits.changed();
             }
-            Event::AttemptEnded { attempt, .. } => self.watch.unwatch(*attempt),
+            Event::AttemptEnded { attempt, .. } => {
+                self.watch.unwatch(*attempt);
+                self.publisher.waits.changed();
+            }
             _ => {}
         }
     }
@@ -107,6 +113,19 @@ impl Supervisor {
         let (queue, dir) = (self.queue.clone(), self.folder.dir.clone());
         tokio::task::spawn_blocking(move || {
             drop(queue.blocking_send(Message::Shortage(read_shortage(&dir))));
+        });
+    }
+
+    /// Looks at the processes of jobs that seem to wait for each other, where it holds up nobody.
+    fn look_for_help(&self, no: u64, waiting: Vec<Waiting>) {
+        let queue = self.queue.clone();
+        tokio::task::spawn_blocking(move || {
+            let leaders: Vec<ProcRef> = waiting.iter().map(|job| job.leader).collect();
+            let only_wait = has_only_children(&leaders)
+                && waiting.iter().all(|job| only_waits(job.leader, &job.procs));
+            if only_wait {
+                drop(queue.blocking_send(Message::NoHelp(no)));
+            }
         });
     }
 

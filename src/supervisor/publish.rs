@@ -6,6 +6,8 @@ use super::alerts::Alerts;
 use super::answer::tail_line;
 use super::flow::Flow;
 use super::prepare::Prepared;
+use super::shared::wait_for;
+use super::waits::Waits;
 use crate::control::server::Inputs;
 use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
@@ -47,10 +49,11 @@ pub struct Publisher {
     pub(super) acts: Acts,
     pub(super) stops: Stops,
     alerts: Alerts,
+    pub(super) waits: Waits,
 }
 
 impl Publisher {
-    pub fn new(prepared: Arc<Prepared>, notices: Vec<String>) -> Publisher {
+    pub fn new(prepared: Arc<Prepared>, notices: Vec<String>, waits: Waits) -> Publisher {
         Publisher {
             prepared,
             seq: 0,
@@ -66,6 +69,7 @@ impl Publisher {
             acts: Acts::default(),
             stops: Stops::default(),
             alerts: Alerts::default(),
+            waits,
         }
     }
 
@@ -107,6 +111,10 @@ impl Publisher {
         self.flow.note(event, engine.state());
         self.alerts.note(event);
         self.stops.note(event, now, engine.state());
+        if is_verdict(event) {
+            // News that must not wait for the next look.
+            self.alerts.look(now, engine.state(), &self.sample);
+        }
         match event {
             Event::RunStarted { at } => {
                 self.rate.started = at.mono;
@@ -204,8 +212,11 @@ impl Publisher {
             shared: SharedView {
                 locks: state.locks().top(now.mono),
                 total: u32::try_from(state.locks().len()).unwrap_or(u32::MAX),
+                lost_us: micros(state.locks().lost_by_jobs(now.mono)),
                 deadlocks: state.deadlocks().to_vec(),
             },
+            stuck: state.stuck().to_vec(),
+            xray: self.waits.view(),
         }
     }
 
@@ -260,7 +271,7 @@ impl Publisher {
                 let slot = Slot { pool: idx, n };
                 let leaving = n > pool.size();
                 let attempt = running.get(&slot);
-                let state = match attempt {
+                let worker = match attempt {
                     Some(a) => worker_state(a),
                     None if leaving => continue,
                     None if reserved > 0 => {
@@ -269,8 +280,8 @@ impl Publisher {
                     }
                     None => WorkerState::Idle,
                 };
-                let work = attempt.map(|a| self.work(a, inputs));
-                views.push(WorkerView { slot, state, work, leaving });
+                let work = attempt.map(|a| self.work(a, state, inputs));
+                views.push(WorkerView { slot, state: worker, work, leaving });
                 if views.len() == SNAPSHOT_WORKERS {
                     return views;
                 }
@@ -279,7 +290,7 @@ impl Publisher {
         views
     }
 
-    fn work(&self, a: &Attempt, inputs: &[Option<Arc<InputSet>>]) -> WorkView {
+    fn work(&self, a: &Attempt, state: &State, inputs: &[Option<Arc<InputSet>>]) -> WorkView {
         WorkView {
             attempt: a.id,
             task: a.task,
@@ -290,8 +301,21 @@ impl Publisher {
             paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
+            // What ganger knows itself is exact; the rest is what can be seen.
+            waits: wait_for(state, a.id).or_else(|| self.waits.of(a.id, state)),
         }
     }
+}
+
+/// Whether something is stuck from now on, or is no longer.
+fn is_verdict(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. }
+    )
 }
 
 /// What the worker of a running attempt does.
@@ -349,6 +373,10 @@ pub fn events_so_far(state: &State) -> Vec<Event> {
         }
     }
     events
+}
+
+fn micros(d: Duration) -> u64 {
+    u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
 fn millis(d: Duration) -> u64 {

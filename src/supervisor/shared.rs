@@ -1,20 +1,55 @@
 //! Requests for the primitives that jobs share: from clients into the engine, and back.
 
 use super::cells::Passed;
+use super::history::StateNames;
 use super::{Message, Supervisor};
 use crate::broker::{Claim, Ended};
 use crate::clock;
 use crate::control::peer::Peer;
 use crate::control::proto::{OwnerPid, Role, ToClient};
 use crate::control::server::ClientId;
-use crate::engine::Input;
-use crate::model::locks::{Failure, Given, LockChange, Op, Refusal};
+use crate::engine::{Attempt, Input, State};
+use crate::model::locks::{Failure, Given, LockChange, Op, Refusal, WaitFor};
+use crate::model::sentence::{self, Names};
+use crate::model::waits::SharedWaits;
 use crate::model::{AttemptId, Mono, ProcRef};
 
 impl From<Ended> for Message {
     fn from(Ended(proc): Ended) -> Message {
         Message::ProcessEnded(proc)
     }
+}
+
+/// What an attempt waits for, in words.
+pub(super) fn wait_for(state: &State, attempt: AttemptId) -> Option<WaitFor> {
+    let wait = state.locks().wait_of(attempt)?;
+    // Of several the one that somebody has says most.
+    let names = match (wait.names, wait.blocked) {
+        ([_, rest @ ..], Some(blocked)) if !rest.is_empty() => {
+            format!("{blocked} +{}", rest.len())
+        }
+        (names, _) => names.join("+"),
+    };
+    let what = match wait.wants {
+        "exclusive" | "shared" | "permits" => names,
+        "set" => format!("event {names}"),
+        "notify" => format!("condition {names}"),
+        "parties" => format!("barrier {names}"),
+        // `put`, `get`, `join`
+        verb => format!("{verb} {names}"),
+    };
+    let job = wait.holder.as_ref().and_then(|party| party.job());
+    let words = |party| match job {
+        Some(job) => StateNames(state).job(job),
+        None => sentence::party(&StateNames(state), party),
+    };
+    Some(WaitFor {
+        what,
+        holder: wait.holder.as_ref().map(words),
+        holder_job: job,
+        since: wait.since,
+        in_circle: state.deadlocks().iter().any(|deadlock| deadlock.waits.contains(&wait.no)),
+    })
 }
 
 /// A request as it was sent.
@@ -105,6 +140,17 @@ impl Supervisor {
             locks.iter_mut().for_each(|view| self.cells.complete(view));
         }
         self.clients.send(client, &ToClient::got(id, result));
+    }
+
+    /// Who waits for what jobs share.
+    pub(super) fn shared_waits(&self) -> SharedWaits {
+        let state = self.engine.state();
+        let leader = |attempt: &Attempt| attempt.proc().map(|proc| (attempt.id, proc));
+        SharedWaits {
+            supervisor: std::process::id().cast_signed(),
+            attempts: state.attempts_running().filter_map(leader).collect(),
+            waits: state.locks().wait_facts(),
+        }
     }
 
     /// A connection has ended: nobody is there to hear what it waits for.

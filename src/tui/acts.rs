@@ -1,7 +1,9 @@
 //! What a person can do to a run from this screen: each act as a message and a word about it.
 
 use super::format;
-use super::model::{Feedback, FeedbackKind, KillMenu, Model, Pending, Phase, Popup, Selection};
+use super::model::{
+    Feedback, FeedbackKind, KillMenu, KillPreview, Model, Pending, Phase, Popup, Selection,
+};
 use super::output::Question;
 use super::panels::{self, PANELS};
 use super::proof::Watch;
@@ -59,6 +61,7 @@ pub fn refuse(model: &mut Model, why: &str) {
 
 fn may_act(model: &mut Model) -> bool {
     let why = match (model.has_ended(), model.live) {
+        (true, _) if model.observes() => "the tree has ended: only looking is left, q leaves",
         (true, _) => "the run has ended: only looking is left, q leaves",
         (false, false) => "the run has not said anything yet",
         (false, true) => return true,
@@ -217,7 +220,12 @@ pub fn pause_jobs(model: &mut Model, actions: &mut Vec<Action>) {
 pub fn open_kill_menu(model: &mut Model) {
     let targets = targets(model, "kill", &[Phase::Running, Phase::Paused]);
     if !targets.is_empty() {
-        model.popup = Some(Popup::Kill(KillMenu { targets, choice: 0, typed: String::new() }));
+        model.popup = Some(Popup::Kill(KillMenu {
+            targets,
+            choice: 0,
+            typed: String::new(),
+            preview: KillPreview::ToAsk,
+        }));
     }
 }
 
@@ -343,7 +351,7 @@ pub fn kill(model: &mut Model, menu: &KillMenu, actions: &mut Vec<Action>) {
         (true, signal) => Command::Kill { job: t.job, now: signal == libc::SIGKILL },
         (false, signal) => Command::Signal { job: t.job, signal },
     };
-    if choice.ends {
+    if choice.ends && !model.observes() {
         model.watch = Some(Watch::new(&verb, &same, model.now.mono));
     }
     send_each(model, &same, &verb, command, actions);

@@ -151,6 +151,21 @@ impl<'a> Canvas<'a> {
         x
     }
 
+    /// Puts pieces one behind the other with `…` for what is cut, and returns the column after
+    /// them.
+    pub fn put_spans_cut(&mut self, mut x: u16, y: u16, spans: &[Span]) -> u16 {
+        for (i, (text, role)) in spans.iter().enumerate() {
+            let room = self.width().saturating_sub(x);
+            let rest = spans_width(&spans[i..]);
+            if rest > room && text.width() >= usize::from(room) {
+                let cut = format!("{text}{}", " ".repeat(usize::from(rest > text.width() as u16)));
+                return self.put_cut(x, y, room, &cut, *role);
+            }
+            x = self.put(x, y, text, *role);
+        }
+        x
+    }
+
     /// Puts text in a style of its own and returns the column after it.
     pub fn put_styled(&mut self, x: u16, y: u16, text: &str, style: Style) -> u16 {
         self.put_n(x, y, text, u16::MAX, style)
@@ -256,6 +271,7 @@ fn to_ascii(text: &str) -> String {
             '…' => "~".to_owned(),
             '×' => "x".to_owned(),
             '→' => ">".to_owned(),
+            '←' => "<".to_owned(),
             '↑' => "^".to_owned(),
             '↓' => "v".to_owned(),
             '⏎' => "$".to_owned(),

@@ -4,7 +4,7 @@ use super::canvas::{Canvas, Span, spans_width};
 use super::keymap::Act;
 use super::layout::{Form, Layout, Spot};
 use super::model::Model;
-use super::panels::PANELS;
+use super::panels::{PANELS, WORKERS};
 use super::theme::Role;
 use super::zones::{Hit, Zones};
 use super::{footer, header, notice, popups};
@@ -67,8 +67,10 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     };
     canvas.frame(border);
     let room = width.saturating_sub(4);
-    let mut spans =
-        vec![(number(canvas, spot.panel), Role::Key), (format!("{} ", panel.name()), title)];
+    let mut spans = vec![
+        (number(canvas, spot.panel), Role::Key),
+        (format!("{} ", name_of(model, spot)), title),
+    ];
     let status = panel.status(model);
     if !status.is_empty() {
         spans.push((canvas.glyphs().corners[4].to_owned(), border));
@@ -78,7 +80,7 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     let end = 2 + put_fitting(canvas, 2, 0, room.saturating_sub(1), &spans);
     let end = if panel.status(model).is_empty() { end } else { canvas.put(end, 0, " ", border) };
     if focused {
-        let hints: Vec<_> = panel.hints().iter().filter(|(act, _)| may(model, *act)).collect();
+        let hints: Vec<_> = panel.hints().iter().filter(|(act, _)| model.may(*act)).collect();
         put_hints(model, canvas, &hints, end);
     }
     let mut foot = panel.foot(model, room.saturating_sub(2));
@@ -96,28 +98,19 @@ fn panel(model: &Model, spot: &Spot, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// The key that turns to a panel, small and close to its name where there are such digits.
-fn number(canvas: &Canvas<'_>, panel: usize) -> String {
-    let digit = canvas.glyphs().digits.get(panel + 1).copied().unwrap_or(" ");
-    if digit.is_ascii() { format!(" {digit} ") } else { format!(" {digit}") }
+/// The title of a panel: without a run there are no workers.
+fn name_of(model: &Model, spot: &Spot) -> &'static str {
+    match spot.panel {
+        WORKERS if model.observes() => "processes",
+        panel => PANELS[panel].name(),
+    }
 }
 
-/// Whether an act still does something: a run that has ended can only be looked at.
-fn may(model: &Model, act: Act) -> bool {
-    let on_run = matches!(
-        act,
-        Act::Grow
-            | Act::Shrink
-            | Act::PauseRun
-            | Act::PauseJob
-            | Act::KillMenu
-            | Act::Retry
-            | Act::Cancel
-            | Act::Raise
-            | Act::ResetPriority
-            | Act::Undo
-    );
-    !(on_run && model.has_ended())
+/// The key that turns to a panel, small and close to its name where there are such digits.
+fn number(canvas: &Canvas<'_>, panel: usize) -> String {
+    // Keys go to nine.
+    let Some(digit) = canvas.glyphs().digits.get(panel + 1) else { return " ".to_owned() };
+    if digit.is_ascii() { format!(" {digit} ") } else { format!(" {digit}") }
 }
 
 /// Puts pieces while there is room, and returns the cells taken. A fact that a dot sets apart

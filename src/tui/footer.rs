@@ -77,7 +77,8 @@ fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
     };
     // A key that means something else in the panel with the focus is not shown.
     let panel = PANELS[model.focus].name();
-    let holds = |b: &&Binding| !model.keymap.is_covered(b, panel);
+    let is_left = |b: &Binding| !model.observes() || model.may(b.act);
+    let holds = |b: &&Binding| is_left(b) && !model.keymap.is_covered(b, panel);
     let has_key = |(_, key, _): &(Act, String, &str)| !key.is_empty();
     let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).filter(has_key).collect();
     let cells = |(_, key, word): &(Act, String, &str)| (key.width() + word.len() + 3) as u16;

@@ -63,6 +63,8 @@ pub struct Glyphs {
     pub times: &'static str,
     pub minus: &'static str,
     pub arrow: &'static str,
+    /// The other way.
+    pub back: &'static str,
     pub dot: &'static str,
     /// Before every line of stderr.
     pub edge: &'static str,
@@ -85,6 +87,8 @@ pub struct Glyphs {
     /// Before who holds a lock, and who waits for it.
     pub holder: &'static str,
     pub waiter: &'static str,
+    /// Waits, and will for ever.
+    pub stuck: &'static str,
     /// Before an input line.
     pub prompt: &'static str,
     /// The moment that is looked at, through a graph.
@@ -120,6 +124,7 @@ const BRAILLE: Glyphs = Glyphs {
     times: "×",
     minus: "−",
     arrow: "→",
+    back: "←",
     dot: "·",
     edge: "▌",
     digits: ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"],
@@ -132,6 +137,7 @@ const BRAILLE: Glyphs = Glyphs {
     activity: ["▇", "▒", "≈", "·"],
     holder: "■",
     waiter: "○",
+    stuck: "●",
     prompt: "›",
     cursor: "┊",
     density: ["░", "▒", "▓", "▇"],
@@ -156,6 +162,7 @@ const BLOCK: Glyphs = Glyphs {
     times: "x",
     minus: "-",
     arrow: ">",
+    back: "<",
     paused: "=",
     ended: "#",
     // Fonts of the console have few of the superscripts, and few arrows.
@@ -168,6 +175,7 @@ const BLOCK: Glyphs = Glyphs {
     activity: ["█", "▒", "~", "·"],
     holder: "█",
     waiter: "o",
+    stuck: "@",
     prompt: ">",
     cursor: "│",
     density: ["░", "▒", "▓", "█"],
@@ -258,12 +266,12 @@ mod tests {
         let Glyphs {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
-            arrow, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, prompt, cursor, density, others, solid,
+            arrow, back, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
+            waiter, stuck, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
-            retried, warning, ellipsis, times, minus, arrow, dot, edge, tag, holder, waiter, prompt,
+            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, stuck, prompt,
             cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.
@@ -314,7 +322,7 @@ mod tests {
                 &g.digits,
                 &g.scroll,
                 &g.fold,
-                &[g.holder, g.waiter],
+                &[g.holder, g.waiter, g.stuck],
                 &[g.done, g.failed, g.running, g.paused, g.warning],
             ];
             for group in groups {

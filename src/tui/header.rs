@@ -11,6 +11,12 @@ use unicode_width::UnicodeWidthStr;
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let rows = canvas.height();
     identity(model, canvas);
+    if model.observes() {
+        for y in 1..rows.min(2) {
+            tree_line(model, &mut canvas.part(0, y, u16::MAX, 1));
+        }
+        return;
+    }
     match rows {
         0 | 1 => {}
         2 => progress_with_counts(model, &mut canvas.part(0, 1, u16::MAX, 1)),
@@ -21,12 +27,29 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     }
 }
 
+/// Of a tree that is no run: how many processes, what they wait for, and whether they ever go on.
+fn tree_line(model: &Model, canvas: &mut Canvas<'_>) {
+    let xray = model.snapshot.xray.clone().unwrap_or_default();
+    let (word, role) = super::panels::verdict_word(xray.verdict);
+    let n = model.snapshot.workers.len() as u64;
+    let processes = if n == 1 { "1 process".to_owned() } else { format!("{n} processes") };
+    let mut spans = vec![(processes, Role::Strong)];
+    if xray.threads > 0 {
+        let threads = format::plural(u64::from(xray.threads), "thread");
+        spans.push((format!(", {threads}, {} wait   ", xray.waiting), Role::Dim));
+        spans.push((word.to_owned(), role));
+    }
+    canvas.put_spans(1, 0, &spans);
+}
+
 /// The run's state in a glyph, a word and a colour.
 fn state(model: &Model) -> (&'static str, &'static str, Role) {
     let g = model.look.glyphs;
     match model.snapshot.state {
         _ if !model.live => (g.queued, "starting", Role::Dim),
         _ if model.frozen.is_some() => (g.paused, "FROZEN", Role::Paused),
+        RunState::Ended { .. } if model.observes() => (g.ended, "ended", Role::Strong),
+        _ if model.observes() => (g.running, "watched", Role::Run),
         RunState::Running if model.has_ended() => (g.ended, "ended", Role::Strong),
         RunState::Running => (g.running, "running", Role::Run),
         RunState::Paused => (g.paused, "PAUSED", Role::Paused),
@@ -51,6 +74,7 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
     let past_ms = model.now.mono.since(model.snapshot.at.mono).as_millis() as u64;
     let eta = match (model.snapshot.eta_ms, model.has_ended()) {
         (_, true) => String::new(),
+        _ if model.observes() => String::new(),
         (Some(ms), false) if ms >= past_ms + 500 && !all_hang(model) => {
             format!("   ETA {:>7}", format::long_clock(ms - past_ms))
         }

@@ -2,6 +2,7 @@
 
 use super::axis::Axis;
 use super::graph::class_values;
+use super::lock_history::LockHistory;
 use crate::model::{Activity, Mono, Slot, Snapshot, WorkerState, WorkerView};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -14,6 +15,10 @@ const KEPT: usize = 7_200;
 pub const STRIP_STEPS: u64 = 6;
 /// Cells kept of a worker's strip: two minutes.
 pub const STRIP_KEPT: usize = 40;
+/// Points in a cell of what is seen of waits: a second.
+const WAIT_STEPS: u64 = 2;
+/// Seconds of waits that are kept: no screen shows more.
+const WAITS_KEPT: usize = 300;
 /// Pools with a series of their own; further ones count only in the sum.
 pub const POOLS_KEPT: usize = 4;
 
@@ -81,6 +86,9 @@ impl Point {
     }
 }
 
+/// Percent of a core below which a process only took a breath.
+const BREATH: f32 = 12.5;
+
 /// Percent of one core that was busy, and that was this run's.
 pub type CoreThen = (u8, u8);
 
@@ -93,6 +101,8 @@ pub enum Moment {
     WaitingCpu,
     WaitingIo,
     Sleeping,
+    /// For something that jobs share.
+    Waiting,
     Quiet,
     Paused,
     Stopping,
@@ -113,14 +123,59 @@ impl Moment {
             Some(Activity::WaitingCpu) => Moment::WaitingCpu,
             Some(Activity::WaitingIo) => Moment::WaitingIo,
             Some(Activity::Stopped) => Moment::Paused,
+            _ if waits(worker) => Moment::Waiting,
             // An eighth of a core is more than a pause between two breaths.
-            Some(Activity::Sleeping) if cpu < 12.5 => Moment::Sleeping,
+            Some(Activity::Sleeping) if cpu < BREATH => Moment::Sleeping,
             _ => Moment::Running(cpu.clamp(0.0, 100.0)),
         }
     }
 
     fn is_like(&self, other: &Moment) -> bool {
         std::mem::discriminant(self) == std::mem::discriminant(other)
+    }
+}
+
+/// Whether a worker does nothing but wait for something that jobs share.
+pub fn waits(worker: &WorkerView) -> bool {
+    let Some(work) = worker.work.as_ref().filter(|work| work.waits.is_some()) else {
+        return false;
+    };
+    // One process may wait while another one computes.
+    let cpu = work.tree.as_ref().and_then(|tree| tree.cpu_percent).unwrap_or(0.0);
+    worker.state == WorkerState::Running && (cpu.is_nan() || cpu < BREATH)
+}
+
+/// One cell of what is seen of a worker's waits: a second.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WaitMoment {
+    Idle,
+    Running,
+    Sleeping,
+    Waiting,
+    /// It waits in a circle.
+    Stuck,
+    /// It has what others wait for, and waits for nobody.
+    Holding,
+    /// By a person or a signal.
+    Stopped,
+}
+
+impl WaitMoment {
+    fn of(worker: &WorkerView, snapshot: &Snapshot) -> WaitMoment {
+        let Some(work) = &worker.work else { return WaitMoment::Idle };
+        let waits_for_it = |other: &WorkerView| {
+            let wait = other.work.as_ref().and_then(|work| work.waits.as_ref());
+            wait.is_some_and(|wait| wait.holder_job == Some(work.attempt.job))
+        };
+        match (&work.waits, Moment::of(worker)) {
+            (Some(wait), _) if wait.in_circle => WaitMoment::Stuck,
+            (_, Moment::Paused) => WaitMoment::Stopped,
+            (Some(_), _) => WaitMoment::Waiting,
+            _ if snapshot.workers.iter().any(waits_for_it) => WaitMoment::Holding,
+            (None, Moment::Idle) => WaitMoment::Idle,
+            (None, Moment::Sleeping | Moment::Waiting | Moment::Quiet) => WaitMoment::Sleeping,
+            _ => WaitMoment::Running,
+        }
     }
 }
 
@@ -154,6 +209,9 @@ pub struct History {
     /// Every core at the moment of each point; looks are rarer than points, so many share one.
     cores: VecDeque<Arc<[CoreThen]>>,
     strips: BTreeMap<Slot, Strip>,
+    /// What jobs share.
+    pub locks: LockHistory,
+    waits: BTreeMap<Slot, VecDeque<WaitMoment>>,
 }
 
 impl History {
@@ -173,12 +231,16 @@ impl History {
     }
 
     fn sample(&mut self, step: u64, snapshot: &Snapshot) {
+        self.locks.sample(step, snapshot);
         push(&mut self.points, Point::of(snapshot), KEPT);
         let byte = |percent: f32| percent.clamp(0.0, 100.0).round() as u8;
         let cores = snapshot.machine.cores.iter().map(|c| (byte(c.busy()), byte(c.run)));
         let same = self.cores.back().filter(|last| cores.clone().eq(last.iter().copied()));
         let cores = same.cloned().unwrap_or_else(|| cores.collect());
         push(&mut self.cores, cores, KEPT);
+        if step.is_multiple_of(WAIT_STEPS) {
+            self.sample_waits(snapshot);
+        }
         self.strips.retain(|slot, _| snapshot.workers.iter().any(|w| w.slot == *slot));
         for worker in &snapshot.workers {
             let strip = self.strips.entry(worker.slot).or_default();
@@ -190,6 +252,21 @@ impl History {
             }
             strip.open.push(Moment::of(worker));
         }
+    }
+
+    fn sample_waits(&mut self, snapshot: &Snapshot) {
+        self.waits.retain(|slot, _| snapshot.workers.iter().any(|w| w.slot == *slot));
+        for worker in &snapshot.workers {
+            let cells = self.waits.entry(worker.slot).or_default();
+            push(cells, WaitMoment::of(worker, snapshot), WAITS_KEPT);
+        }
+    }
+
+    /// Returns what a worker did in each of the last seconds, oldest first.
+    pub fn waits(&self, slot: Slot, cells: usize) -> Vec<WaitMoment> {
+        let all = self.waits.get(&slot);
+        let skip = all.map_or(0, |all| all.len().saturating_sub(cells));
+        all.into_iter().flatten().skip(skip).copied().collect()
     }
 
     /// Returns two points per cell of a graph of `cells` cells, `None` where nothing is known.

@@ -63,12 +63,14 @@ type Named = (&'static str, &'static [&'static [&'static str]], &'static [&'stat
 const VIEWS: &[Named] = &[
     (
         "overview",
-        &[&["cores", "queue"], &["workers"], &["alerts"], &["output"]],
-        &[&["cores", "queue"], &["workers", "output"], &["alerts"]],
+        &[&["cores", "queue", "locks"], &["workers"], &["alerts"], &["output"]],
+        &[&["cores", "queue", "locks"], &["workers", "output"], &["alerts"]],
     ),
     ("jobs", &[&["jobs"], &["details"]], &[&["jobs", "details"], &["output"]]),
     ("timeline", &[&["cores", "queue"], &["timeline"]], &[]),
     ("events", &[&["events"]], &[]),
+    ("locks", &[&["locks"], &["workers"]], &[&["locks"], &["workers", "output"]]),
+    ("waits", &[&["waits"]], &[]),
 ];
 
 /// Returns the views that are built in.
@@ -85,6 +87,17 @@ pub fn built_in_views() -> Vec<View> {
         wide: rows(wide),
     };
     VIEWS.iter().map(view).filter(|view| !view.rows.is_empty()).collect()
+}
+
+/// Returns the views of a tree of processes that is no run.
+pub fn views_of_tree() -> Vec<View> {
+    let row = |names: &[&str]| -> Vec<usize> {
+        names.iter().filter_map(|name| super::panels::index_of(name)).collect()
+    };
+    let rows = vec![row(&["cores"]), row(&["workers"]), row(&["waits"])];
+    let overview = View { name: "overview".to_owned(), rows, wide: Vec::new() };
+    let waits = View { name: "waits".to_owned(), rows: vec![row(&["waits"])], wide: Vec::new() };
+    vec![overview, waits]
 }
 
 /// Puts the layouts of a configuration in place of the built-in ones; returns what is wrong with
@@ -142,7 +155,10 @@ pub struct Facts<'a> {
     /// The panel with the focus, and whether it has the screen for itself.
     pub focus: usize,
     pub zoom: bool,
-    pub notice: bool,
+    /// Rows of what matters most now; on a small screen there is none.
+    pub notice: u16,
+    /// Panels that have something to show.
+    pub there: &'a dyn Fn(usize) -> bool,
     /// The view and its number.
     pub view: &'a View,
     pub view_no: usize,
@@ -164,7 +180,7 @@ pub fn layout(area: Rect, facts: &Facts<'_>) -> Layout {
     let narrow = area.width < SIDE_BY_SIDE;
     let header = take_top(&mut rest, if narrow && area.height >= 9 { 3 } else { 2 });
     let keys = take_bottom(&mut rest, u16::from(area.height >= 4));
-    let notice = take_top(&mut rest, u16::from(facts.notice && area.height >= 16));
+    let notice = take_top(&mut rest, facts.notice);
     let mut spots = Vec::new();
     if facts.zoom || rest.height < 8 || rest.width < 30 {
         spots.push(Spot { panel: facts.focus, area: rest, form: Form::Boxed, row: 0 });
@@ -217,6 +233,11 @@ fn place_rows(mut rest: Rect, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
     let mut boxed: Vec<Row> = Vec::new();
     let lines = rest.height < BOXED || rest.width < SIDE_BY_SIDE;
     for (no, row) in rows.iter().enumerate() {
+        let here = |panel: &&usize| (facts.there)(**panel) || facts.focus == **panel;
+        let row: &Vec<usize> = &row.iter().filter(here).copied().collect();
+        if row.is_empty() {
+            continue;
+        }
         let fits = row.iter().map(|i| PANELS[*i].min().0).sum::<u16>() <= rest.width;
         let split = !fits || rest.width < SIDE_BY_SIDE;
         let width = rest.width;
@@ -345,7 +366,8 @@ mod tests {
         let facts = Facts {
             focus,
             zoom,
-            notice: false,
+            notice: 0,
+            there: &|_| true,
             view: view_no.map_or(&alone, |no| &views[no]),
             view_no: 0,
             splits: &Splits::default(),
@@ -424,7 +446,8 @@ mod tests {
         let facts = Facts {
             focus: 2,
             zoom: false,
-            notice: false,
+            notice: 0,
+            there: &|panel| panel != super::super::panels::LOCKS,
             view: &views[0],
             view_no: 0,
             splits: &splits,

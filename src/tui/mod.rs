@@ -8,6 +8,7 @@ mod acts;
 pub mod axis;
 pub mod background;
 pub mod canvas;
+mod clip;
 pub mod config;
 pub mod draw;
 mod events;
@@ -22,6 +23,7 @@ pub mod keymap;
 pub mod keys;
 pub mod layout;
 pub mod list;
+pub mod lock_history;
 pub mod model;
 mod mouse;
 pub mod notice;
@@ -263,6 +265,30 @@ impl Loop {
         }
     }
 
+    /// Copies a text, and says where it is now.
+    fn copy(&mut self, what: &str, text: &str) {
+        let lines = format::plural(text.lines().count() as u64, "line");
+        let clip = clip::osc52(text);
+        let sent = clip.is_some_and(|bytes| self.screen.say(&bytes).is_ok());
+        let clip = if sent { " to the terminal's clipboard (OSC 52) and" } else { "" };
+        let folder = std::path::PathBuf::from(&self.model.info.dir);
+        let (text, kind) = match clip::save(&folder, what, text) {
+            Ok(path) => {
+                (format!("{lines} copied{clip} into {}", path.display()), FeedbackKind::Done)
+            }
+            Err(e) if sent => {
+                let place = "to the terminal's clipboard (OSC 52)";
+                (format!("{lines} copied {place}; no file: {e}"), FeedbackKind::Done)
+            }
+            Err(e) => {
+                let folder = folder.display();
+                (format!("cannot write a file into {folder}: {e}"), FeedbackKind::Refused)
+            }
+        };
+        acts::say(&mut self.model, kind, text);
+        (self.dirty, self.at_once) = (true, true);
+    }
+
     fn perform(&mut self, action: Action) -> Option<Ended> {
         let drawn = match action {
             Action::Send(message) => {
@@ -290,6 +316,10 @@ impl Loop {
             }
             Action::Save(job) => {
                 self.save(job);
+                Ok(())
+            }
+            Action::Copy { what, text } => {
+                self.copy(what, &text);
                 Ok(())
             }
             Action::DrawAll => self.anew(Screen::forget),

@@ -5,16 +5,17 @@ use super::canvas::Look;
 use super::format;
 use super::history::History;
 use super::input::Input;
-use super::keymap::Keymap;
+use super::keymap::{Act, Keymap};
 use super::layout::{self, Layout, Splits, View};
 use super::list::List;
 use super::output::save::SaveJob;
 use super::output::{Output, Question, Target};
-use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Order, PANELS};
+use super::panels::{self, AlertId, Details, EventList, Gantt, Jobs, Locks, Order, PANELS, Waits};
 use super::proof::Watch;
 use super::sanitize::one_line;
 use super::then::Then;
 use super::zones::{Hit, Zones};
+use crate::model::locks::{LockState, Party, SharedView};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Command, FailureView, JobNo, Mono, Now, OwnUse, PoolIdx, ProcRef, RunInfo, RunState,
@@ -98,6 +99,12 @@ pub struct Model {
     pub gantt: Gantt,
     /// The events as far as they are here.
     pub events: EventList,
+    /// What is shown of what jobs share.
+    pub locks: Locks,
+    /// How often the key that is being done was asked for: `4+`.
+    pub times: i32,
+    /// Who waits for whom.
+    pub waits: Waits,
     /// What the process of this screen costs.
     pub own: OwnUse,
     /// A number that was just typed, for `4+`.
@@ -177,6 +184,17 @@ pub enum Popup {
         panel: usize,
         choice: usize,
     },
+    Ask(Ask),
+}
+
+/// A question before something that cannot be taken back.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ask {
+    pub title: String,
+    /// What it would do.
+    pub lines: Vec<String>,
+    pub verb: &'static str,
+    pub command: Command,
 }
 
 /// A question that is answered by typing.
@@ -213,6 +231,18 @@ pub struct KillMenu {
     pub choice: usize,
     /// Digits typed so far, to pick a signal by number.
     pub typed: String,
+    /// What a kill would do to others, as far as x-ray sees.
+    pub preview: KillPreview,
+}
+
+/// What is known of what a kill would do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub enum KillPreview {
+    #[default]
+    ToAsk,
+    Asked,
+    /// Lines for people; none when nobody else is concerned.
+    Known(Vec<String>),
 }
 
 /// What became of the last act, for the bottom line.
@@ -245,11 +275,17 @@ pub enum Pending {
         panel: usize,
         tag: u64,
     },
+    /// What a kill would do; the menu with these targets asked.
+    KillPreview(Vec<AttemptId>),
 }
 
 impl Model {
     /// Returns the screen before anything came.
     pub fn new(info: RunInfo, look: Look, size: Rect, now: Now) -> Model {
+        let views = match info.observes {
+            Some(_) => layout::views_of_tree(),
+            None => layout::built_in_views(),
+        };
         Model {
             info: clean_info(info),
             snapshot: Snapshot::default(),
@@ -261,7 +297,7 @@ impl Model {
             history: History::default(),
             axis: Axis::default(),
             frozen: None,
-            views: layout::built_in_views(),
+            views,
             view: layout::OVERVIEW,
             splits: Splits::default(),
             focus: panels::WORKERS,
@@ -297,6 +333,9 @@ impl Model {
             then: Then::default(),
             gantt: Gantt::default(),
             events: EventList::default(),
+            locks: Locks::default(),
+            times: 1,
+            waits: Waits::default(),
             own: OwnUse::default(),
             count: None,
             zones: Zones::default(),
@@ -308,6 +347,10 @@ impl Model {
     pub fn take(&mut self, mut snapshot: Snapshot) {
         for work in snapshot.workers.iter_mut().filter_map(|w| w.work.as_mut()) {
             work.inputs = one_line(&work.inputs);
+            if let Some(wait) = &mut work.waits {
+                wait.what = one_line(&wait.what);
+                wait.holder = wait.holder.as_deref().map(one_line);
+            }
         }
         for failure in &mut snapshot.failures {
             for text in [&mut failure.inputs, &mut failure.outcome, &mut failure.last_line] {
@@ -328,9 +371,13 @@ impl Model {
             (act.asked, act.answer) = (one_line(&act.asked), one_line(&act.answer));
             act.undo = act.undo.as_deref().map(one_line);
         }
+        clean_shared(&mut snapshot.shared);
         for stop in &mut snapshot.last_stops {
             stop.left = stop.left.as_deref().map(one_line);
         }
+        let waits = |w: &WorkerView| w.work.as_ref().is_some_and(|work| work.waits.is_some());
+        // A column that comes and goes would move all others.
+        self.waits.any |= snapshot.shared.total > 0 || snapshot.workers.iter().any(waits);
         self.snapshot = snapshot;
         self.live = true;
         if let (RunState::Ended { .. }, None) = (self.snapshot.state, self.ended_at) {
@@ -406,6 +453,13 @@ impl Model {
         self.snapshot.failures.iter().find(|f| Some(f.job) == self.failure)
     }
 
+    /// Returns the worker that runs a job.
+    pub fn worker_of(&self, job: JobNo) -> Option<&WorkerView> {
+        let runs =
+            |worker: &&WorkerView| worker.work.as_ref().is_some_and(|work| work.attempt.job == job);
+        self.snapshot.workers.iter().find(runs)
+    }
+
     /// Returns the work on an attempt, if it runs.
     pub fn work_of(&self, attempt: AttemptId) -> Option<(&WorkerView, &WorkView)> {
         let mut all = self.snapshot.workers.iter().filter_map(|w| Some((w, w.work.as_ref()?)));
@@ -437,6 +491,10 @@ impl Model {
 
     /// Returns a job's name: `thumb:3 cat.png 256`.
     pub fn job_label(&self, task: u32, index: u32, inputs: &str) -> String {
+        if self.observes() {
+            // A process: its number has a column of its own.
+            return inputs.to_owned();
+        }
         let task = self.info.tasks.get(task as usize).map_or("?", |t| t.name.as_str());
         // A task with one job and no inputs needs no number.
         match (inputs.is_empty(), index) {
@@ -498,6 +556,33 @@ impl Model {
         self.ended_at.unwrap_or(self.now.mono)
     }
 
+    /// It shows a tree of processes that ganger did not start.
+    pub fn observes(&self) -> bool {
+        self.info.observes.is_some()
+    }
+
+    /// Whether an act can do anything here: what has ended can only be looked at, and of processes
+    /// that ganger did not start each can be sent a signal, nothing else.
+    pub fn may(&self, act: Act) -> bool {
+        let steers = matches!(
+            act,
+            Act::Grow
+                | Act::Shrink
+                | Act::PauseRun
+                | Act::PauseJob
+                | Act::Retry
+                | Act::Cancel
+                | Act::Raise
+                | Act::ResetPriority
+                | Act::Undo
+        );
+        match (self.has_ended(), self.observes()) {
+            (true, _) => !steers && act != Act::KillMenu,
+            (false, true) => !steers && act != Act::Pools,
+            (false, false) => true,
+        }
+    }
+
     pub fn has_ended(&self) -> bool {
         self.bye.is_some() || matches!(self.snapshot.state, RunState::Ended { .. })
     }
@@ -519,7 +604,8 @@ impl Model {
             &layout::Facts {
                 focus: self.focus,
                 zoom: self.zoom.is_some(),
-                notice: super::notice::is_there(self),
+                notice: super::notice::rows(self),
+                there: &|i| PANELS[i].is_there(self),
                 view: self.views.get(self.view).unwrap_or(&alone),
                 view_no: self.view,
                 splits: &self.splits,
@@ -556,6 +642,24 @@ impl Model {
         let layout = self.layout();
         let spot = layout.spots.iter().find(|s| s.panel == panel);
         spot.map_or(0, |s| usize::from(s.area.height.saturating_sub(2)))
+    }
+}
+
+/// What clients call themselves becomes safe to draw.
+fn clean_shared(shared: &mut SharedView) {
+    let clean = |party: &mut Party| {
+        party.label = party.label.take().map(|label| one_line(&label).into());
+    };
+    for lock in &mut shared.locks {
+        lock.holders.iter_mut().for_each(|holder| clean(&mut holder.party));
+        lock.waiters.iter_mut().for_each(|waiter| clean(&mut waiter.party));
+        if let LockState::Value { value } = &mut lock.state {
+            *value = one_line(value);
+        }
+    }
+    for deadlock in &mut shared.deadlocks {
+        deadlock.text = one_line(&deadlock.text);
+        deadlock.members.iter_mut().for_each(|member| clean(&mut member.party));
     }
 }
 

@@ -50,6 +50,10 @@ fn press(model: &mut Model, zone: (Rect, Hit), at: (u16, u16), actions: &mut Vec
             model.turn_to(panel);
             PANELS[panel].click_row(model, row);
         }
+        Hit::Part { panel, row } => {
+            model.turn_to(panel);
+            PANELS[panel].click_part(model, row);
+        }
         Hit::Column { panel, column } => {
             model.turn_to(panel);
             PANELS[panel].click_column(model, column);

@@ -3,16 +3,19 @@
 
 use super::canvas::{Canvas, Span, spans_width};
 use super::model::Model;
-use super::panels::{ALERTS, alert_mark, alert_word};
+use super::panels::{self, ALERTS, alert_mark, alert_word};
 use super::theme::Role;
 use super::then;
 use super::zones::Hit;
 use crate::model::{Alert, AlertKind, AlertLevel};
 use unicode_width::UnicodeWidthStr;
 
-/// Whether there is anything to say.
-pub fn is_there(model: &Model) -> bool {
-    model.axis.cursor.is_some() || worst(model).is_some() || !model.snapshot.notices.is_empty()
+/// Rows that it takes: a circle of waits comes before everything else and has some more.
+pub fn rows(model: &Model) -> u16 {
+    let circle = panels::circle_rows(model);
+    let says =
+        model.axis.cursor.is_some() || worst(model).is_some() || !model.snapshot.notices.is_empty();
+    if circle > 0 { circle } else { u16::from(says && model.size.height >= 16) }
 }
 
 /// The worst alert that asks for something.
@@ -28,7 +31,9 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     if canvas.height() == 0 {
         return;
     }
-    if model.axis.cursor.is_some() {
+    if panels::circle_rows(model) > 0 {
+        panels::draw_circle(model, canvas);
+    } else if model.axis.cursor.is_some() {
         let spans = then::line(model, canvas.width().saturating_sub(2));
         canvas.put_spans(1, 0, &spans);
     } else if let Some((row, alert)) = worst(model) {

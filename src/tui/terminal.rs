@@ -89,6 +89,16 @@ impl Screen {
         Ok(())
     }
 
+    /// Says something to the terminal that draws nothing.
+    ///
+    /// # Errors
+    /// When the terminal is gone.
+    pub fn say(&self, bytes: &[u8]) -> io::Result<()> {
+        let mut out = io::stdout().lock();
+        out.write_all(bytes)?;
+        out.flush()
+    }
+
     /// Forgets what is on the screen: the next frame is drawn whole.
     ///
     /// # Errors

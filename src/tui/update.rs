@@ -53,6 +53,12 @@ pub enum Action {
     /// Put on the theme with this name.
     PutOn(String),
     Suspend,
+    /// Put text into the terminal's clipboard and into a file beside the run's output.
+    Copy {
+        /// The file's name without its ending.
+        what: &'static str,
+        text: String,
+    },
     /// Copy output into files; [`Msg::Saved`] tells what became of it.
     Save(SaveJob),
     Leave(Ended),
@@ -115,6 +121,7 @@ pub fn update(model: &mut Model, msg: Msg, now: Now) -> Vec<Action> {
         PANELS[spot.panel].ask(model, &mut actions);
     }
     super::then::ask(model, &mut actions);
+    popups::ask_preview(model, &mut actions);
     prefetch_last_words(model, &mut actions);
     actions
 }
@@ -168,6 +175,9 @@ fn on_server(model: &mut Model, message: ToClient, actions: &mut Vec<Action>) {
                     PANELS[panel].take(model, tag, reply);
                     // Somebody may have scrolled and waits for these rows.
                     actions.push(Action::DrawNow);
+                }
+                Some(Pending::KillPreview(attempts)) => {
+                    popups::take_preview(model, &attempts, reply);
                 }
                 _ => return,
             }
@@ -246,6 +256,10 @@ fn leave_ended(model: &Model, actions: &mut Vec<Action>) {
     }
 }
 
+fn leave_tree(actions: &mut Vec<Action>) {
+    actions.push(Action::Leave(Ended::Run { exit_code: 0, trouble: None }));
+}
+
 fn on_key(model: &mut Model, key: KeyEvent, actions: &mut Vec<Action>) {
     let act = model.keymap.act_of(key, PANELS[model.focus].name());
     // These mean the same wherever one is.
@@ -279,6 +293,7 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         _ => 1,
     };
     model.count = None;
+    model.times = times.abs();
     if PANELS[model.focus].act(model, act, actions) {
         return;
     }
@@ -295,8 +310,11 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
         Act::Undo => acts::undo(model, actions),
         Act::Tag => tag(model),
         Act::Untag => model.tags.clear(),
+        Act::Owner => panels::look_at_circle(model),
         Act::Theme => actions.push(Action::NextTheme),
         Act::Quit if model.has_ended() => leave_ended(model, actions),
+        // The tree goes on as it is: there is nothing to ask.
+        Act::Quit if model.observes() => leave_tree(actions),
         Act::Interrupt => interrupt(model, actions),
         Act::Suspend => actions.push(Action::Suspend),
         Act::Redraw => actions.push(Action::DrawAll),
@@ -323,6 +341,7 @@ fn look(model: &mut Model, act: Act) {
         Act::PreviousPanel => turn_to_next(model, -1),
         Act::Open => open(model),
         Act::Details => panels::open_details(model),
+        Act::Waits => model.turn_to(panels::WAITS),
         Act::Zoom => zoom(model),
         Act::Back => back(model),
         Act::Freeze => freeze(model),
@@ -354,6 +373,12 @@ fn digit(model: &mut Model, number: usize) {
     let (focus, view) = before.map_or((model.focus, model.view), |c| (c.focus, c.view));
     model.count = Some(Count { n: n.min(MOST_TIMES), at: now, focus, view });
     if (1..=PANELS.len()).contains(&number) {
+        // A key leads to where the panel has most room.
+        let own = PANELS[number - 1].name();
+        let own = model.views.iter().position(|view| view.name == own);
+        if let Some(own) = own.filter(|_| model.zoom.is_none()) {
+            model.view = own;
+        }
         model.turn_to(number - 1);
     }
 }
@@ -398,7 +423,7 @@ fn freeze(model: &mut Model) {
 }
 
 fn move_time(model: &mut Model, by: i64) {
-    let graphs = [panels::CORES, panels::QUEUE, model.focus];
+    let graphs = [panels::CORES, panels::QUEUE, panels::LOCKS, model.focus];
     let width = graphs.iter().map(|panel| model.graph_cells(*panel)).max().unwrap_or(0);
     model.axis.move_cursor(by, model.axis_now(), width.max(10));
 }
@@ -409,6 +434,9 @@ fn interrupt(model: &mut Model, actions: &mut Vec<Action>) {
     if model.has_ended() {
         leave_ended(model, actions);
         return;
+    }
+    if model.observes() {
+        return leave_tree(actions);
     }
     match (model.asked_stop, &model.popup) {
         (Some(StopHow::Kill), _) => {

@@ -10,6 +10,8 @@ pub enum Hit {
     Panel(usize),
     /// A row of a panel's list.
     Row { panel: usize, row: usize },
+    /// A row of a panel's second list.
+    Part { panel: usize, row: usize },
     /// The head of a column.
     Column { panel: usize, column: usize },
     /// A scroll bar; where in it says how far.

@@ -269,7 +269,7 @@ fn a_job_is_killed_explained_and_retried() {
     assert!(why.starts_with("a:4 (:4) [4]: ready\n  "), "{why}");
     let id = home.json(&["status", "--json"])["run"].as_str().unwrap().to_owned();
     assert_eq!(home.ok(&["why", &format!("{id}:4")]), why);
-    assert!(home.fails(2, &["why", "17"]).contains("ganger why :17"));
+    assert!(home.fails(3, &["why", "4194304"]).contains("ganger why :4194304"));
     assert!(home.fails(2, &["kill", "99"]).contains(":99"));
     assert!(home.fails(2, &["kill", "c:1"]).contains("no task `c`"));
     assert!(home.fails(2, &["kill", "a"]).contains("name one, `a:1` to `a:"));

@@ -78,6 +78,7 @@ fn every_example_is_valid() {
         "fetch",
         "flaky",
         "hung",
+        "lockout",
         "logs",
         "philosophers",
         "pipeline",
@@ -142,6 +143,34 @@ fn a_pipeline_of_two_stages_loses_nothing() {
 fn three_at_a_time_are_fetched() {
     let outcomes = all_succeed("fetch.yaml", &[]);
     assert_eq!(outcomes["fetch succeeded"], 24);
+}
+
+#[test]
+fn a_lockout_is_seen_from_outside_and_listed_in_the_report() {
+    if Command::new("flock").arg("--version").output().is_err() {
+        println!("skipped: no flock on this machine");
+        return;
+    }
+    let scratch = tempfile::tempdir().unwrap();
+    let example = std::fs::read_to_string(folder().join("lockout.yaml")).unwrap();
+    let file = scratch.path().join("lockout.yaml");
+    std::fs::write(&file, example.replace("on_deadlock: report", "on_deadlock: stop")).unwrap();
+    let report = scratch.path().join("report.json");
+    let mut command = ganger(scratch.path());
+    command.env("TMPDIR", scratch.path()).arg("run").arg(&file).args(["files", "--plain"]);
+    let output = command.arg("--report").arg(&report).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout) + String::from_utf8_lossy(&output.stderr);
+    let report: Value = serde_json::from_slice(&std::fs::read(&report).unwrap()).unwrap();
+    let circles = report["deadlocks"].as_array().unwrap();
+    assert_eq!(circles.len(), 1, "{circles:?} {said}");
+    assert_eq!(circles[0]["tasks"], serde_json::json!(["files"]));
+    let mut jobs: Vec<u64> =
+        circles[0]["jobs"].as_array().unwrap().iter().filter_map(Value::as_u64).collect();
+    jobs.sort_unstable();
+    assert_eq!(jobs, [1, 2]);
+    let after = circles[0]["after_s"].as_f64().unwrap();
+    assert!((0.9..60.0).contains(&after), "{after}");
+    assert!(circles[0]["text"].as_str().unwrap().contains("held by files:"), "{circles:?}");
 }
 
 #[test]

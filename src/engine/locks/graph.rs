@@ -9,7 +9,7 @@
 
 use super::{Kind, LockTable, Thing, Wait, WaitNo, Want, family};
 use crate::model::locks::{Name, Owner, Party};
-use crate::model::{AttemptId, Mono};
+use crate::model::{AttemptId, Mono, ProcRef};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A circle of waits.
@@ -48,7 +48,50 @@ fn who(party: &Party) -> Who {
     party.attempt.map_or(Who::Other(party.owner()), Who::Attempt)
 }
 
+impl Link {
+    /// The number of its wait that began last.
+    pub fn last_wait(&self) -> WaitNo {
+        self.last_wait
+    }
+}
+
 impl LockTable {
+    /// What an attempt holds and waits for, as a member of a circle.
+    pub fn link_of(&self, attempt: AttemptId) -> Option<Link> {
+        let nos = self.of_attempt.get(&attempt)?;
+        let first = self.waits.get(nos.first()?)?;
+        let waits = nos.iter().filter_map(|no| self.waits.get(no));
+        let of_it = |owner: &&Owner| {
+            self.party_of(**owner).is_some_and(|party| party.attempt == Some(attempt))
+        };
+        let owners = self.holding.keys().filter(of_it);
+        let holds = owners.filter_map(|owner| self.holding.get(owner)).flatten();
+        Some(Link {
+            party: first.party.clone(),
+            holds: holds.cloned().collect(),
+            wants: waits.flat_map(|wait| wait.want.names().iter().cloned()).collect(),
+            since: first.since,
+            last_wait: *nos.last()?,
+        })
+    }
+
+    /// The waits of an attempt with their processes; `None` when it waits for nothing, or when
+    /// one of them ends by itself.
+    pub fn endless_waits(&self, attempt: AttemptId) -> Option<Vec<(WaitNo, ProcRef)>> {
+        let one = |no: &WaitNo| {
+            let wait = self.waits.get(no).filter(|wait| wait.until.is_none())?;
+            Some((*no, wait.party.proc?))
+        };
+        self.of_attempt.get(&attempt)?.iter().map(one).collect()
+    }
+
+    /// Whether processes outside of jobs hold or wait for something: they may do anything.
+    pub fn others_are_there(&self) -> bool {
+        let is_other = |party: &Party| party.attempt.is_none();
+        self.waits.values().any(|wait| is_other(&wait.party))
+            || self.things.values().flat_map(|thing| &thing.holds).any(|h| is_other(&h.party))
+    }
+
     /// Whether this wait may have closed a circle: its owner can be reached from itself.
     pub fn may_close_circle(&self, no: WaitNo) -> bool {
         let Some(start) = self.waits.get(&no).map(|wait| wait.party.owner()) else { return false };
@@ -134,7 +177,14 @@ impl LockTable {
         all
     }
 
-    fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
+    /// Owners that stand in the way of a wait, whether or not that proves anything.
+    pub(super) fn in_the_way(&self, no: WaitNo) -> Vec<Owner> {
+        let Some(wait) = self.waits.get(&no) else { return Vec::new() };
+        let things = wait.want.names().iter().filter_map(|name| self.things.get(name));
+        things.flat_map(|thing| self.blockers_at(no, wait, thing)).collect()
+    }
+
+    pub(super) fn blockers_at(&self, no: WaitNo, wait: &Wait, thing: &Thing) -> Vec<Owner> {
         if family::is_again(thing, wait) {
             return Vec::new();
         }
@@ -265,7 +315,7 @@ impl LockTable {
         Some(Circle { members, waits, closed_by, behind, until })
     }
 
-    fn party_of(&self, node: Owner) -> Option<Party> {
+    pub(super) fn party_of(&self, node: Owner) -> Option<Party> {
         let waits = self.waiting.get(&node).and_then(|waits| waits.first());
         if let Some(wait) = waits.and_then(|no| self.waits.get(no)) {
             return Some(wait.party.clone());

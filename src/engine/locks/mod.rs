@@ -20,15 +20,18 @@ mod data;
 mod family;
 mod graph;
 mod queue;
+mod rate;
 mod sync;
 mod view;
+mod waits;
 
 #[cfg(test)]
 mod tests;
 
 pub use graph::{Circle, Link, sentence};
+pub use view::GoingOn;
 
-use crate::model::limits::{PRIMITIVES, RESERVATION, WAITS};
+use crate::model::limits::{ENDLESS_WAIT, PRIMITIVES, RESERVATION, WAITS};
 use crate::model::locks::{
     ClientNo, Datum, Failure, Given, LockChange, LockKind, LockNotice, Name, Op, Owner, Party,
     Refusal, is_name,
@@ -71,6 +74,12 @@ pub struct LockTable {
     deadlines: BTreeSet<(Mono, WaitNo)>,
     /// When a lock has been held for longer than `hold_warn`.
     long_holds: BTreeSet<(Mono, Name, Owner)>,
+    /// When a wait that no time ends has gone on for long.
+    endless: BTreeSet<(Mono, WaitNo)>,
+    /// What somebody was told to wait for without an end.
+    told_endless: BTreeSet<Name>,
+    /// What the processes of jobs lost in waits that are over.
+    lost: Duration,
     /// What was left free for jobs that came before those who wait.
     owed: BTreeSet<Name>,
     dead: VecDeque<ProcRef>,
@@ -144,6 +153,8 @@ struct Stats {
     acquisitions: u64,
     waited: u64,
     lost: Duration,
+    /// By processes of jobs.
+    jobs_lost: Duration,
     wait: Histogram,
     hold: Histogram,
 }
@@ -281,6 +292,9 @@ impl LockTable {
             tasks: BTreeMap::new(),
             deadlines: BTreeSet::new(),
             long_holds: BTreeSet::new(),
+            endless: BTreeSet::new(),
+            told_endless: BTreeSet::new(),
+            lost: Duration::ZERO,
             owed: BTreeSet::new(),
             dead: VecDeque::new(),
             orders: BTreeMap::new(),
@@ -313,7 +327,8 @@ impl LockTable {
     pub fn deadline(&self) -> Option<Mono> {
         let wait = self.deadlines.first().map(|(at, _)| *at);
         let hold = self.long_holds.first().map(|(at, ..)| *at);
-        [wait, hold].into_iter().flatten().min()
+        let endless = self.endless.first().map(|(at, _)| *at);
+        [wait, hold, endless].into_iter().flatten().min()
     }
 
     /// Whether something is free that nobody was given because a job came before; after the jobs
@@ -464,6 +479,8 @@ impl LockTable {
             let until = self.now + timeout;
             wait.until = Some(until);
             self.deadlines.insert((until, no));
+        } else if timeout.is_none() {
+            self.watch_endless(no);
         }
         Ok(None)
     }
@@ -528,6 +545,7 @@ impl LockTable {
         for at in [wait.until, wait.reserved].into_iter().flatten() {
             self.deadlines.remove(&(at, no));
         }
+        self.endless.remove(&(wait.since + ENDLESS_WAIT, no));
         Some(wait)
     }
 
@@ -579,10 +597,16 @@ impl LockTable {
     fn finish(&mut self, no: WaitNo, result: Result<Given>) {
         let Some(wait) = self.remove(no) else { return };
         let waited = self.now.since(wait.since);
+        if wait.party.attempt.is_some() {
+            self.lost += waited;
+        }
         for name in wait.want.names() {
             let Some(thing) = self.things.get_mut(name) else { continue };
             let stats = &mut thing.stats;
             stats.acquisitions += u64::from(result.is_ok());
+            if wait.party.attempt.is_some() {
+                stats.jobs_lost += waited;
+            }
             if !waited.is_zero() {
                 stats.waited += u64::from(result.is_ok());
                 stats.lost += waited;
@@ -768,6 +792,33 @@ impl LockTable {
             if let Some(Hold { party, since, .. }) = hold.cloned() {
                 self.notice(LockNotice::HeldLong { name, party, since });
             }
+        }
+        self.tell_endless();
+    }
+
+    /// A lock that nobody gives back would be waited for without an end: whoever waits long for
+    /// one, and said nothing of how long, is told about once for each name.
+    fn watch_endless(&mut self, no: WaitNo) {
+        let Some(wait) = self.waits.get(&no) else { return };
+        let is_new = wait.want.names().iter().any(|name| !self.told_endless.contains(name));
+        if is_new && matches!(wait.want, Want::Locks { .. } | Want::Permits { .. }) {
+            self.endless.insert((wait.since + ENDLESS_WAIT, no));
+        }
+    }
+
+    fn tell_endless(&mut self) {
+        while let Some((at, no)) = self.endless.first().copied()
+            && at <= self.now
+        {
+            self.endless.pop_first();
+            let Some(wait) = self.waits.get(&no) else { continue };
+            let (party, since) = (wait.party.clone(), wait.since);
+            let mut names = wait.want.names().iter();
+            let Some(name) = names.find(|name| !self.told_endless.contains(*name)).cloned() else {
+                continue;
+            };
+            self.told_endless.insert(name.clone());
+            self.notice(LockNotice::WaitsLong { name, party, since });
         }
     }
 

@@ -1,5 +1,6 @@
 //! Queues: items that wait for room, items that wait for takers, items that come back.
 
+use super::rate::Rate;
 use super::{Kind, LockTable, Request, Result, WaitNo, Want};
 use crate::model::limits::{ITEM_BYTES, NAMES_AT_ONCE};
 use crate::model::locks::{Failure, Given, Name, Op, Owner, Party, QueueOrder, Refusal};
@@ -27,6 +28,8 @@ pub(super) struct Queue {
     next: i64,
     pub puts: u64,
     pub gets: u64,
+    pub put_rate: Box<Rate>,
+    pub get_rate: Box<Rate>,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -58,6 +61,8 @@ impl Queue {
             next: 1,
             puts: 0,
             gets: 0,
+            put_rate: Box::default(),
+            get_rate: Box::default(),
         }
     }
 
@@ -323,6 +328,7 @@ impl LockTable {
 
     /// Stores one item of the first who puts.
     fn store_next(&mut self, name: &Name) -> bool {
+        let now = self.now;
         let Some(thing) = self.things.get_mut(name) else { return false };
         let Kind::Queue(queue) = &mut thing.kind else { return false };
         let puts = |no: &&WaitNo| {
@@ -337,6 +343,7 @@ impl LockTable {
         let moved = !queue.closed && (items.is_empty() || queue.has_room());
         if moved && let Some(item) = items.pop_front() {
             queue.put(item, *priority);
+            queue.put_rate.add(now, 1);
             *stored += 1;
         }
         if moved && items.is_empty() {
@@ -383,6 +390,7 @@ impl LockTable {
             }
         }
         queue.gets += items.len() as u64;
+        queue.get_rate.add(now, items.len() as u64);
         if keep {
             self.holding.entry(owner).or_default().insert(name.clone());
         }

@@ -30,7 +30,54 @@ fn micros(d: Duration) -> u64 {
     u64::try_from(d.as_micros()).unwrap_or(u64::MAX)
 }
 
+/// A wait that is going on, as far as others care.
+#[derive(Clone, Debug, PartialEq)]
+pub struct GoingOn<'a> {
+    pub names: &'a [Name],
+    /// The first of them that is held by somebody else.
+    pub blocked: Option<&'a Name>,
+    /// As in [`WaiterView::wants`].
+    pub wants: &'static str,
+    pub since: Mono,
+    /// Who stands in the way, as far as that is known.
+    pub holder: Option<Party>,
+    pub no: WaitNo,
+}
+
 impl LockTable {
+    /// What an attempt waits for: the oldest wait of its processes.
+    pub fn wait_of(&self, attempt: AttemptId) -> Option<GoingOn<'_>> {
+        let no = *self.of_attempt.get(&attempt)?.first()?;
+        let wait = self.waits.get(&no)?;
+        let holder = self.in_the_way(no).into_iter().find_map(|owner| self.party_of(owner));
+        let (names, wants) = (wait.want.names(), wants(&wait.want));
+        let stands = |name: &&Name| {
+            let thing = self.things.get(*name);
+            thing.is_some_and(|thing| !self.blockers_at(no, wait, thing).is_empty())
+        };
+        let blocked = names.iter().find(stands);
+        Some(GoingOn { names, blocked, wants, since: wait.since, holder, no })
+    }
+
+    /// What the processes of jobs lost in waits so far, with those that are going on.
+    pub fn lost_by_jobs(&self, now: Mono) -> Duration {
+        let waits = self.of_attempt.values().flatten().filter_map(|no| self.waits.get(no));
+        self.lost + waits.map(|wait| now.since(wait.since)).sum::<Duration>()
+    }
+
+    /// One primitive.
+    pub fn view_of(&self, name: &Name) -> Option<LockView> {
+        self.things.get(name).map(|thing| self.view(name, thing))
+    }
+
+    /// Permits that a semaphore has altogether.
+    pub fn permits(&self, name: &Name) -> Option<u32> {
+        match self.things.get(name)?.kind {
+            Kind::Semaphore { max, .. } => Some(max),
+            _ => None,
+        }
+    }
+
     /// How many primitives there are.
     pub fn len(&self) -> usize {
         self.things.len()
@@ -68,6 +115,12 @@ impl LockTable {
         thing.stats.lost + going_on + tasks.map(|wait| now.since(wait.since)).sum::<Duration>()
     }
 
+    fn jobs_lost(&self, thing: &Thing, now: Mono) -> Duration {
+        let waits = thing.queue.iter().filter_map(|no| self.waits.get(no));
+        let of_jobs = waits.filter(|wait| wait.party.attempt.is_some());
+        thing.stats.jobs_lost + of_jobs.map(|wait| now.since(wait.since)).sum::<Duration>()
+    }
+
     fn view(&self, name: &Name, thing: &Thing) -> LockView {
         self.view_at(name, thing, self.now)
     }
@@ -100,7 +153,7 @@ impl LockTable {
         let n_waiters = (thing.queue.len() + thing.tasks.len()) as u32;
         LockView {
             name: name.clone(),
-            state: self.state_of(thing),
+            state: self.state_of(thing, now),
             holders,
             waiters: self.waiters(thing),
             n_waiters,
@@ -108,6 +161,7 @@ impl LockTable {
                 acquisitions: thing.stats.acquisitions,
                 waited: thing.stats.waited,
                 lost_us: micros(self.lost(thing, now)),
+                jobs_lost_us: micros(self.jobs_lost(thing, now)),
                 wait: thing.stats.wait.summary(),
                 hold: thing.stats.hold.summary(),
             },
@@ -136,7 +190,7 @@ impl LockTable {
         waits.filter(|wait| of_sort(&wait.want)).count() as u32
     }
 
-    fn state_of(&self, thing: &Thing) -> LockState {
+    fn state_of(&self, thing: &Thing, now: Mono) -> LockState {
         match &thing.kind {
             Kind::Lock { kind: LockKind::Lock, .. } => LockState::Lock,
             Kind::Lock { kind: LockKind::Rlock, .. } => LockState::Rlock,
@@ -162,6 +216,8 @@ impl LockTable {
                 closed: queue.closed,
                 puts: queue.puts,
                 gets: queue.gets,
+                puts_per_s: queue.put_rate.per_second(now),
+                gets_per_s: queue.get_rate.per_second(now),
                 kept: queue.kept().count() as u64,
                 waiting_putters: self.count(thing, |want| matches!(want, Want::Put { .. })),
                 waiting_getters: self.count(thing, |want| matches!(want, Want::Get { .. })),

@@ -181,3 +181,92 @@ fn locks_taken_in_both_orders_are_told_once() {
     ",
     );
 }
+
+#[test]
+fn people_give_a_semaphore_more_permits_and_close_a_queue() {
+    check_run(
+        "
+        plan workers 9
+        plan semaphore api 1
+        plan t: jobs=3
+        plan a: jobs=2 uses=api:1
+        0s tick        => launched t:1#1, launched t:2#1, launched t:3#1, launched a:1#1, awaits a | launch t:1#1, launch t:2#1, launch t:3#1, launch a:1#1
+        1s permits api 2 => free a, launched a:2#1 | launch a:2#1 | done
+        1s permits api 2 => | | refused: semaphore `api` has 2 permits already
+        1s permits api 0 => | | refused: a semaphore has 1 to 1000000 permits, and `api` has 2
+        1s permits b 9   => | | refused: nothing of this run is called `b`
+        2s put t:1 q   => | tell t:1 ok
+        2s put t:1 q   =>
+        3s close api   => | | refused: `api` is a bounded semaphore, not a queue
+        4s close q     => | tell t:1 closed | done
+        5s close q     => | | refused: queue `q` is closed already
+    ",
+    );
+}
+
+#[test]
+fn a_wait_without_an_end_is_told_about_once_for_each_lock() {
+    check_run(
+        "
+        plan workers 3
+        plan t: jobs=3
+        0s tick       => launched t:1#1, launched t:2#1, launched t:3#1 | launch t:1#1, launch t:2#1, launch t:3#1
+        1s lock t:1 x => | tell t:1 ok
+        2s lock t:2 x =>
+        9s lock t:3 x =>
+        61.9s tick    =>
+        62s tick      => waits-long x
+        99s tick      =>
+    ",
+    );
+}
+
+#[test]
+fn jobs_that_take_all_workers_and_wait_for_one_that_cannot_start_are_told() {
+    check_run(
+        "
+        plan workers 2
+        plan t: jobs=3
+        0s tick        => launched t:1#1, launched t:2#1 | launch t:1#1, launch t:2#1
+        1s meet t:1 all =>
+        2s meet t:2 all => | look 1
+        2s no-help 1 => deadlock nobody of the run can go on: t:1 waits for all, t:2 waits for all; 1 job cannot start before one of them has ended
+        3s exit t:1#1 KILL => ended t:1#1 signaled(SIGKILL), launched t:3#1 | launch t:3#1
+    ",
+    );
+}
+
+#[test]
+fn queues_that_are_full_or_empty_close_a_circle_when_everybody_waits() {
+    check_run(
+        "
+        plan workers 3
+        plan on_deadlock stop_youngest
+        plan t: jobs=2
+        0s tick    => launched t:1#1, launched t:2#1 | launch t:1#1, launch t:2#1
+        1s put t:1 a => | tell t:1 ok
+        2s put t:2 b => | tell t:2 ok
+        3s put t:1 a =>
+        4s put t:2 b => | look 1
+        4.05s no-help 1 => deadlock nobody of the run can go on: t:1 waits to put into a, t:2 waits to put into b, stopping t:2#1 deadlock | term t:2#1
+    ",
+    );
+    // Whoever may still do something is found out again and again, for a while.
+    check_run(
+        "
+        plan workers 3
+        plan t: jobs=1
+        0s tick     => launched t#1 | launch t#1
+        1s get t q => | look 1
+        1.1s tick    => | look 2
+        1.6s tick    => | look 3
+        1.6s no-help 2 =>
+        3.6s tick    => | look 4
+        4s set t e => | tell t ok
+        13.6s tick   => | look 5
+        99s tick     =>
+        99s no-help 5 => deadlock nobody of the run can go on: t:1 waits for an item of q
+        99s no-help 5 =>
+    ",
+    );
+}

@@ -239,7 +239,10 @@ impl Sim {
             Effect::Kill { attempt } => self.kill(*attempt),
             Effect::Freeze { attempt } => self.set_stopped(*attempt, true),
             Effect::Thaw { attempt } => self.set_stopped(*attempt, false),
-            Effect::Tell { .. } | Effect::OpenCell { .. } | Effect::CloseCell { .. } => {}
+            Effect::Tell { .. }
+            | Effect::LookForHelp { .. }
+            | Effect::OpenCell { .. }
+            | Effect::CloseCell { .. } => {}
             Effect::Expand { task } => {
                 self.told.remove(&task.0);
                 self.tell_inputs(task.0);

@@ -196,9 +196,14 @@ impl Story {
                 let error = "file gone".to_owned();
                 return Input::InputsFailed { task: self.task(task), error };
             }
-            ["lock" | "unlock" | "died", job, ref names @ ..] => {
+            [
+                "lock" | "unlock" | "died" | "put" | "get" | "wait" | "set" | "meet",
+                job,
+                ref names @ ..,
+            ] => {
                 return Input::Locks(vec![self.lock_change(words[0], self.job(job), names)]);
             }
+            ["no-help", no] => return Input::NoHelp { no: no.parse().unwrap() },
             ["saw", ref words @ ..] => return Input::Seen(self.sighting(words)),
             ["quiet" | "moves", attempt] => {
                 let (attempt, quiet) = (self.attempt(attempt), words[0] == "quiet");
@@ -209,6 +214,10 @@ impl Story {
                 size: size.parse().unwrap(),
                 now: rest == ["now"],
             },
+            ["permits", name, max] => {
+                Command::ResizeSemaphore { name: name.into(), max: max.parse().unwrap() }
+            }
+            ["close", name] => Command::CloseQueue { name: name.into() },
             ["pause", ref what @ ..] => Command::Pause { target: self.target(what) },
             ["resume", ref what @ ..] => Command::Resume { target: self.target(what) },
             ["kill", job, ref rest @ ..] => {
@@ -243,6 +252,28 @@ impl Story {
         let op = match what {
             "died" => return LockChange::Died { proc },
             "unlock" => Op::Release { names, anyone: false },
+            "put" => Op::QueuePut {
+                name: names[0].clone(),
+                items: vec![crate::model::Text(b"item".to_vec())],
+                max: Some(1),
+                priority: 0,
+                timeout_ms: None,
+            },
+            "get" => Op::QueueGet {
+                name: names[0].clone(),
+                n: 1,
+                keep: false,
+                tied: false,
+                timeout_ms: None,
+            },
+            "wait" => Op::EventWait { name: names[0].clone(), timeout_ms: None },
+            "set" => Op::EventSet { name: names[0].clone() },
+            "meet" => Op::BarrierWait {
+                name: names[0].clone(),
+                parties: Some(3),
+                act: false,
+                timeout_ms: None,
+            },
             _ => Op::Acquire { names, kind: LockKind::Lock, shared: false, timeout_ms: None },
         };
         let attempt = self.engine.state.attempt(job).map(|a| a.id);
@@ -438,6 +469,7 @@ impl Story {
                     format!("inverted {first}+{second}")
                 }
                 LockNotice::HeldLong { name, .. } => format!("held-long {name}"),
+                LockNotice::WaitsLong { name, .. } => format!("waits-long {name}"),
             },
             Event::DeadlockFound { deadlock, .. } => format!("deadlock {}", deadlock.text),
             Event::DeadlockGone { id, .. } => format!("deadlock-gone {id}"),
@@ -464,6 +496,7 @@ impl Story {
             Effect::Freeze { attempt } => format!("freeze {}", self.id(*attempt)),
             Effect::Thaw { attempt } => format!("thaw {}", self.id(*attempt)),
             Effect::Expand { task } => format!("expand {}", self.engine.state.rules(*task).name),
+            Effect::LookForHelp { no, .. } => format!("look {no}"),
             Effect::CloseCell { name } => format!("close {name}"),
             Effect::OpenCell { name, permits } => format!("open {name} {permits}"),
             Effect::Tell { client, result, .. } => {

@@ -4,6 +4,7 @@
 use crate::engine::state::JobState;
 use crate::engine::{Effect, Engine, Input, State, Step};
 use crate::model::each::EachMap;
+use crate::model::locks::{LockChange, Name, Op};
 use crate::model::{
     Asked, AttemptId, Command, Event, JobNo, Mono, Now, Outcome, PauseTarget, PoolIdx, Requester,
     RunOutcome, Slot, StopReason, TaskIdx,
@@ -44,6 +45,8 @@ pub(super) struct Watch {
     tasks: BTreeMap<TaskIdx, Option<(u32, u32)>>,
     links: Vec<(TaskIdx, TaskIdx, EachMap)>,
     sizes: Vec<u32>,
+    /// Semaphores that were resized.
+    permits: BTreeMap<Name, u32>,
     run_paused: bool,
     pools_paused: BTreeSet<PoolIdx>,
     jobs_paused: BTreeSet<JobNo>,
@@ -71,6 +74,7 @@ impl Watch {
         Watch {
             replay: State::new(Arc::clone(&schedule)),
             sizes: schedule.pools.iter().map(|p| p.start).collect(),
+            permits: BTreeMap::new(),
             schedule,
             running: BTreeMap::new(),
             begun: BTreeSet::new(),
@@ -195,11 +199,15 @@ impl Watch {
                 self.run_ended(*outcome, *exit_code)?;
             }
             Event::Prioritized { job, from, to, .. } => self.prioritized(*job, *from, *to)?,
+            Event::Shared { change, .. } => {
+                if let LockChange::Asked { op: Op::SemaphoreResize { name, max }, .. } = &**change {
+                    self.permits.insert(name.clone(), *max);
+                }
+            }
             Event::RunStarted { .. }
             | Event::Expanding { .. }
             | Event::LocksAwaited { .. }
             | Event::LocksFree { .. }
-            | Event::Shared { .. }
             | Event::LockNoticed { .. }
             | Event::DeadlockFound { .. }
             | Event::DeadlockGone { .. }
@@ -274,6 +282,7 @@ impl Watch {
             let Some((_, Declared::Semaphore { max })) = max else { continue };
             let used = self.running.values().flat_map(|attempt| &takes(attempt.task).uses);
             let used: u32 = used.filter(|(other, _)| other == name).map(|(_, n)| *n).sum();
+            let max = self.permits.get(name).unwrap_or(max);
             ensure!(used + n <= *max, "{used} of {max} permits of {name} were taken");
         }
         Ok(())
@@ -501,7 +510,10 @@ impl Watch {
 
     fn effect(&mut self, effect: &Effect, bundled: bool) -> Check {
         match effect {
-            Effect::Tell { .. } | Effect::OpenCell { .. } | Effect::CloseCell { .. } => {}
+            Effect::Tell { .. }
+            | Effect::LookForHelp { .. }
+            | Effect::OpenCell { .. }
+            | Effect::CloseCell { .. } => {}
             Effect::Launch { attempt, task, slot, .. } => {
                 let seen = self.running(*attempt)?;
                 ensure!(!seen.launch_ordered, "launched twice");

@@ -8,7 +8,7 @@ mod view;
 pub use cell::{CellFound, CellKind, CellView};
 pub use op::{Datum, Failure, Given, LockKind, Op, QueueOrder, Refusal};
 pub use view::{
-    Deadlock, HolderView, LockState, LockStats, LockView, Member, SharedView, WaiterView,
+    Deadlock, HolderView, LockState, LockStats, LockView, Member, SharedView, WaitFor, WaiterView,
 };
 
 use super::ids::{AttemptId, JobNo, ProcRef};
@@ -22,6 +22,9 @@ pub type Name = Arc<str>;
 
 /// Number of a connection to the run's socket, never reused.
 pub type ClientNo = u64;
+
+/// What asks for people who act on a run: no connection, nobody is answered.
+pub const NOBODY: ClientNo = ClientNo::MAX;
 
 /// Tells whether a text can be the name of a primitive.
 pub fn is_name(text: &str) -> bool {
@@ -156,6 +159,9 @@ pub enum LockNotice {
     },
     /// Held for longer than `hold_warn` of the task file. Told once for each time it is held.
     HeldLong { name: Name, party: Party, since: Mono },
+    /// A wait that no time ends, neither its own nor `wait_timeout` of the task file, has gone on
+    /// for [`super::limits::ENDLESS_WAIT`]. Told once for each name.
+    WaitsLong { name: Name, party: Party, since: Mono },
 }
 
 #[cfg(test)]

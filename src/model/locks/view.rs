@@ -6,6 +6,7 @@ use crate::model::ids::{JobNo, TaskIdx};
 use crate::model::query::Durations;
 use crate::model::time::Mono;
 use crate::model::waits::ThreadRef;
+use crate::model::waits::stuck::Stuck;
 use serde::{Deserialize, Serialize};
 
 /// The primitives of a run at one moment, for a snapshot.
@@ -16,6 +17,9 @@ pub struct SharedView {
     pub locks: Vec<LockView>,
     /// All there are.
     pub total: u32,
+    /// All waits of processes of jobs together, with those that are going on.
+    #[serde(default)]
+    pub lost_us: u64,
     /// Circles of waits at this moment, oldest first.
     pub deadlocks: Vec<Deadlock>,
 }
@@ -68,6 +72,11 @@ pub enum LockState {
         /// Items since the start.
         puts: u64,
         gets: u64,
+        /// Over the last ten seconds.
+        #[serde(default)]
+        puts_per_s: f32,
+        #[serde(default)]
+        gets_per_s: f32,
         /// Got and not dealt with, with `keep`.
         kept: u64,
         waiting_putters: u32,
@@ -123,6 +132,20 @@ pub struct WaiterView {
     pub until: Option<Mono>,
 }
 
+/// What a job waits for at one moment, whoever saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WaitFor {
+    /// In few words: `db`, `put frames`.
+    pub what: String,
+    /// Who stands in the way, in words, as far as that is known.
+    pub holder: Option<String>,
+    /// The job that the holder belongs to.
+    pub holder_job: Option<JobNo>,
+    pub since: Mono,
+    /// It is part of a circle of waits.
+    pub in_circle: bool,
+}
+
 /// What a primitive has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LockStats {
@@ -131,6 +154,9 @@ pub struct LockStats {
     pub waited: u64,
     /// All waits together, with those that are still going on.
     pub lost_us: u64,
+    /// The part of it that processes of jobs waited, while they had a worker.
+    #[serde(default)]
+    pub jobs_lost_us: u64,
     /// Of waits that have ended.
     pub wait: Option<Durations>,
     pub hold: Option<Durations>,
@@ -159,6 +185,26 @@ pub struct Deadlock {
     pub seen: Vec<ThreadRef>,
     /// In one sentence.
     pub text: String,
+}
+
+impl Deadlock {
+    /// Returns a circle that was seen from outside.
+    pub fn of_seen(stuck: Stuck) -> Deadlock {
+        // Whose wait came last has closed it.
+        let last = stuck.members.iter().enumerate().max_by_key(|(_, member)| member.since);
+        let closed_by = last.map_or(0, |(place, _)| place as u32);
+        Deadlock {
+            id: stuck.id,
+            at: stuck.at,
+            members: stuck.members,
+            closed_by,
+            behind: stuck.behind,
+            until: None,
+            waits: Vec::new(),
+            seen: stuck.threads,
+            text: stuck.text,
+        }
+    }
 }
 
 /// One of a circle.

@@ -4,8 +4,14 @@
 //! supervisor); `xray` makes a [`report::Report`] of it. The rule of both: doubt makes a thread
 //! live. A wait whose end somebody unseen might bring has [`Waker::Outside`] among its wakers.
 
+pub mod dot;
+pub mod preview;
 pub mod report;
+mod shared;
 pub mod stuck;
+pub mod text;
+
+pub use shared::{SharedWait, SharedWaits};
 
 use super::ids::{AttemptId, ProcRef};
 use super::time::Mono;
@@ -102,6 +108,8 @@ pub struct WaitFact {
     /// The handler of a signal could end it (waits for data, and those without an owner): see
     /// [`ProcessFact::catches_signals`].
     pub ends_by_signal: bool,
+    /// What the death of its owner does to it.
+    pub on_death: OnDeath,
     /// Innermost first. Empty where nobody looked.
     pub frames: Vec<Frame>,
 }
@@ -131,6 +139,19 @@ pub enum Certainty {
     Proven,
     /// Whoever shares it could, and they are all known; no owner is recorded.
     Inferred,
+}
+
+/// What becomes of a lock when its owner is killed, where that is not of its kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OnDeath {
+    /// It stays as it is.
+    #[default]
+    Nothing,
+    /// The next gets it and is told (a robust mutex).
+    Marked,
+    /// Whoever waits for it is ended by the C library (a mutex with priority inheritance that is
+    /// not robust).
+    Aborts,
 }
 
 /// Who has what is waited for.
@@ -209,10 +230,34 @@ wait_kinds! {
     MessageQueue "message_queue" "message queue",
     Signal "signal" "a signal",
     Time "time" "time to pass",
-    GangerLock "ganger_lock" "lock of ganger",
-    GangerQueue "ganger_queue" "queue of ganger",
-    GangerOther "ganger_other" "ganger",
+    GangerLock "ganger_lock" "ganger lock",
+    GangerQueue "ganger_queue" "ganger queue",
+    GangerOther "ganger_other" "an answer from ganger",
     Unknown "unknown" "something unknown",
+}
+
+impl WaitKind {
+    /// Whether it is a thing that is had and given back, or waited on by many: one that is told
+    /// from its likes by a number where it has no name.
+    pub fn is_a_lock(self) -> bool {
+        use WaitKind::*;
+        matches!(
+            self,
+            Mutex
+                | Rwlock
+                | Condvar
+                | Barrier
+                | Semaphore
+                | MpLock
+                | MpRlock
+                | PySemaphore
+                | PyLock
+                | PyRlock
+                | FileLock
+                | SysvSem
+                | GangerLock
+        )
+    }
 }
 
 impl fmt::Display for WaitKind {

@@ -100,6 +100,9 @@ pub struct Held {
     pub name: String,
     pub attempt: Option<AttemptId>,
     pub proven: bool,
+    /// By a signal or a debugger: does nothing until somebody lets it go on.
+    #[serde(default)]
+    pub stopped: bool,
 }
 
 /// Whether one of the holders is enough to end a wait, or all of them are needed.

@@ -54,7 +54,10 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     if !matches!(whom, Whom::Pid(_)) && process.threads.len() > 1 {
         wakers.push(Waker::Process(process.proc));
     }
-    if wait.status.catches(libc::SIGALRM) {
+    // Shells that have something to tidy away catch every signal that would end them: no sign of
+    // a timer.
+    let status = &wait.status;
+    if status.catches(libc::SIGALRM) && !status.catches(libc::SIGVTALRM) {
         wakers.push(outside("a timer of its own"));
     }
     let id = match whom {

@@ -120,10 +120,15 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
 
     let mut fact = Fact::new(WaitKind::FileLock, line.file.to_string()).named(path);
     fact.certainty = Certainty::Proven;
-    let own = |lock: &LockLine| match line.class {
+    // The same open file may change its lock: the old one is no hindrance. One that another file
+    // has may say the same, so each counts once.
+    let mut of_file = info.locks.clone();
+    let mut own = |lock: &LockLine| match line.class {
         Class::Posix => lock.class == Class::Posix && lock.pid == line.pid,
-        // The same open file may change its lock: the old one is no hindrance.
-        _ => info.locks.iter().any(|l| l.is_like(lock)),
+        _ => {
+            let found = of_file.iter().position(|l| l.is_like(lock));
+            found.map(|at| of_file.swap_remove(at)).is_some()
+        }
     };
     let hindrances: Vec<&LockLine> =
         locks.iter().filter(|l| !l.waits && l.excludes(line) && !own(l)).collect();

@@ -8,7 +8,7 @@ use super::process::Process;
 use super::scene::{Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
-use crate::model::waits::{Holder, LastOwner, Need, WaitKind, Waker};
+use crate::model::waits::{Holder, LastOwner, Need, OnDeath, WaitKind, Waker};
 use std::collections::BTreeSet;
 use std::rc::Rc;
 
@@ -147,14 +147,25 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
 
     let is_thread = |tid| process.thread_called(tid).is_some();
-    // Of its loader, or of the folder that Debian keeps it in.
-    let is_musl = maps.iter().any(|m| m.path.contains("ld-musl") || m.path.contains("linux-musl"));
+    // One file is loader and library. Where it is mapped by its other name, glibc has that name
+    // only with a number behind it; Debian keeps it in a folder of its own.
+    let is_musl = maps.iter().any(|m| {
+        let name = m.path.rsplit('/').next().unwrap_or_default();
+        name == "libc.so" || name.starts_with("ld-musl") || m.path.contains("linux-musl")
+    });
     let object = if is_musl {
         classify_musl(futex, &window, &is_thread)
     } else {
         classify(futex, &window, &is_thread)
     };
-    let fact = Fact::new(kind_of(object), id);
+    let mut fact = Fact::new(kind_of(object), id);
+    if let Object::Mutex { robust, .. } = object {
+        fact.on_death = match (robust, futex.is_pi()) {
+            (true, _) => OnDeath::Marked,
+            (false, true) => OnDeath::Aborts,
+            (false, false) => OnDeath::Nothing,
+        };
+    }
     match object {
         Object::Mutex { owner, robust } => {
             owned(scene, process, fact, &Owned { place, owner, robust, mapping, futex, window })
@@ -255,11 +266,7 @@ fn abandoned(
     let is_doubtful = match lock.place {
         // Whoever was started without a copy of the memory is a child, or the parent.
         Place::Private => {
-            let is_kin = |(pid, stat): &(i32, &Stat)| {
-                let is_parent = *pid == process.stat.parent && scene.is_in_tree(*pid);
-                stat.parent == process.pid() || is_parent
-            };
-            scene.stats().filter(is_kin).any(|(pid, _)| shares_memory(process.pid(), pid))
+            kin(scene, process).any(|pid| shares_memory(process.pid(), pid) != Some(false))
         }
         Place::Shared(_) => lives_nearby(scene, lock.owner),
     };
@@ -306,12 +313,26 @@ fn owner_pid(owner: i32) -> i32 {
     group.and_then(|n| n.trim().parse().ok()).unwrap_or(owner)
 }
 
-/// Whether two processes have the same memory, as after vfork(2); `true` where that is not known.
-fn shares_memory(a: i32, b: i32) -> bool {
+/// Those who may have been started without a copy of a process's memory: its children, and its
+/// parent.
+fn kin(scene: &Scene, process: &Process) -> impl Iterator<Item = i32> {
+    let is_kin = |(pid, stat): &(i32, &Stat)| {
+        let is_parent = *pid == process.stat.parent && scene.is_in_tree(*pid);
+        stat.parent == process.pid() || is_parent
+    };
+    scene.stats().filter(is_kin).map(|(pid, _)| pid)
+}
+
+/// Whether two processes have the same memory, as after vfork(2); `None` where that is not known.
+fn shares_memory(a: i32, b: i32) -> Option<bool> {
     const KCMP_VM: libc::c_long = 1;
     // SAFETY: kcmp(2) takes numbers only.
     let order = unsafe { libc::syscall(libc::SYS_kcmp, a, b, KCMP_VM, 0, 0) };
-    !matches!(order, 1..=3)
+    match order {
+        0 => Some(true),
+        1..=3 => Some(false),
+        _ => None,
+    }
 }
 
 fn joined(process: &Process, mut fact: Fact, own_tid: i32) -> Fact {
@@ -328,9 +349,17 @@ fn joined(process: &Process, mut fact: Fact, own_tid: i32) -> Fact {
 /// Something that keeps no owner: whoever has the memory may release it.
 fn anybody(scene: &Scene, process: &Process, mut fact: Fact, place: Place) -> Fact {
     let mut wakers = BTreeSet::from([scene.waker(process.pid())]);
-    if let Place::Shared(shared) = place {
-        wakers.extend(scene.mapped(shared).iter().map(|m| scene.waker(m.pid)));
-        wakers.extend(scene.hidden_near(process, Hidden::Memory));
+    match place {
+        Place::Shared(shared) => {
+            wakers.extend(scene.mapped(shared).iter().map(|m| scene.waker(m.pid)));
+            wakers.extend(scene.hidden_near(process, Hidden::Memory));
+        }
+        // Who has the same memory can be read whenever the process itself can.
+        Place::Private => {
+            let twins =
+                kin(scene, process).filter(|pid| shares_memory(process.pid(), *pid) == Some(true));
+            wakers.extend(twins.map(|pid| scene.waker(pid)));
+        }
     }
     for waker in &wakers {
         if let Waker::Process(proc) = waker {

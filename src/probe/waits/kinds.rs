@@ -11,7 +11,7 @@ use super::status::{Stat, Status};
 use super::syscall::{Call, Sys};
 use super::{child, file_lock, futex, idle, poll, stream, sysv};
 use crate::model::waits::{
-    Certainty, Holder, LastOwner, Need, Resource, ThreadRef, WaitFact, WaitKind, Waker,
+    Certainty, Holder, LastOwner, Need, OnDeath, Resource, ThreadRef, WaitFact, WaitKind, Waker,
 };
 use std::rc::Rc;
 
@@ -58,6 +58,7 @@ pub struct Fact {
     pub last_owner: Option<LastOwner>,
     pub certainty: Certainty,
     pub ends_by_signal: bool,
+    pub on_death: OnDeath,
 }
 
 impl Fact {
@@ -73,6 +74,7 @@ impl Fact {
             last_owner: None,
             certainty: Certainty::Inferred,
             ends_by_signal: false,
+            on_death: OnDeath::Nothing,
         }
     }
 
@@ -122,6 +124,7 @@ impl Fact {
             timeout,
             certainty: self.certainty,
             ends_by_signal: self.ends_by_signal,
+            on_death: self.on_death,
             frames: Vec::new(),
         }
     }

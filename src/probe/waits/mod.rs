@@ -25,6 +25,8 @@ pub mod memory;
 mod pipe;
 mod poll;
 pub mod process;
+pub mod pthread;
+pub mod python;
 mod ready;
 pub mod scene;
 mod socket;
@@ -57,6 +59,8 @@ pub struct Tick {
     pub threads: u32,
     /// Threads in a call without a time limit that have not run for a while.
     pub suspects: u32,
+    /// Another number when these are not the same threads, or some of them ran in between.
+    pub who: u64,
 }
 
 /// Whose waits a look tells.

@@ -50,7 +50,10 @@ impl Process {
             .into_iter()
             .map(|(tid, r)| Thread { tid, state: r.state(), name: r.stat.name, stamp: r.stamp })
             .collect();
-        let live = threads.iter().find(|t| t.state != ThreadState::Dead);
+        // The first one of a process mostly lives as long as it does; others come and go.
+        let is_live = |t: &&Thread| t.state != ThreadState::Dead;
+        let leader = threads.iter().find(|t| t.tid == pid).filter(is_live);
+        let live = leader.or_else(|| threads.iter().find(is_live));
         let live_tid = live.map_or(pid, |t| t.tid);
         Process {
             proc: ProcRef { pid, start_ticks: stat.start_ticks },

@@ -2,6 +2,7 @@
 
 use super::family::Family;
 use super::process::{Files, counters, machine_of};
+use super::python::Languages;
 use super::status::Stat;
 use super::syscall::{Call, Line, Machine, Sys, line};
 use super::{Insight, Root, Tick, look};
@@ -79,7 +80,7 @@ impl Tracker {
             family: Family::default(),
             processes: BTreeMap::new(),
             strangers: HashMap::new(),
-            insights: Vec::new(),
+            insights: vec![Box::new(Languages::default())],
             with_frames: false,
             listed: None,
             somebody_ran: false,
@@ -125,11 +126,17 @@ impl Tracker {
 
     fn seen(&self, now: Mono) -> Tick {
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-        let threads = || self.processes.values().flat_map(|p| p.threads.values());
+        let threads = || self.processes.values().flat_map(|p| &p.threads);
+        let suspects = || threads().filter(|(_, thread)| thread.is_suspect(now));
+        let mark = |(tid, thread): (&i32, &TrackedThread)| {
+            let mixed = u64::from(tid.unsigned_abs()).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            (mixed ^ thread.since.0).wrapping_mul(0xbf58_476d_1ce4_e5b9)
+        };
         Tick {
             processes: count(self.processes.len()),
             threads: count(threads().count()),
-            suspects: count(threads().filter(|t| t.is_suspect(now)).count()),
+            suspects: count(suspects().count()),
+            who: suspects().map(mark).fold(0, u64::wrapping_add),
         }
     }
 

@@ -67,7 +67,9 @@ impl Supervisor {
                 let detail = self.detail(self.resolve(job)?)?;
                 Ok(Reply::Job { job: Box::new(detail) })
             }
+            Query::Waits => Ok(self.waits()),
             Query::Why { job } => Ok(Reply::Why { lines: self.why(self.resolve(job)?) }),
+            Query::SharedWaits => Ok(Reply::SharedWaits(self.shared_waits())),
             Query::Timeline { from, to, max_bars } => {
                 if from > to {
                     return Err("a timeline ends before it begins".to_owned());
@@ -86,6 +88,7 @@ impl Supervisor {
             Query::Recent { after, pace, max_bytes } => {
                 Ok(Reply::Recent(self.recent(*after, *pace, *max_bytes)))
             }
+            Query::KillPreview { .. } => Err("a preview is answered when it is known".to_owned()),
             Query::Search(_) => Err("a search is answered when it has found something".to_owned()),
         }
     }

@@ -5,9 +5,11 @@ mod cores;
 mod details;
 mod events;
 mod jobs;
+mod locks;
 pub mod output;
 mod queue;
 mod timeline;
+mod waits;
 mod workers;
 
 use super::canvas::{Canvas, Span};
@@ -22,8 +24,10 @@ pub use alerts::{AlertId, alert_mark, alert_word, keep_alert};
 pub use details::{Details, open as open_details};
 pub use events::EventList;
 pub use jobs::Jobs;
+pub use locks::{Locks, circle_rows, draw_circle, frees, look_at_circle};
 pub use timeline::Gantt;
-pub use workers::{Order, STATE_WORDS, size_text, strip_words};
+pub use waits::{Waits, look_at_waits, verdict_word};
+pub use workers::{Order, STATE_WORDS, size_text, strip_words, worker_name};
 
 /// A part of the screen with a purpose of its own.
 ///
@@ -40,6 +44,11 @@ pub trait Panel: Sync {
 
     /// The lowest number is the last to be dropped.
     fn priority(&self) -> u8;
+
+    /// It has something to show; else it takes no room, unless it has the focus.
+    fn is_there(&self, _model: &Model) -> bool {
+        true
+    }
 
     /// It can use any number of rows.
     fn grows(&self) -> bool {
@@ -107,6 +116,9 @@ pub trait Panel: Sync {
     /// A click on a row that the panel marked with [`super::zones::Hit::Row`].
     fn click_row(&self, _model: &mut Model, _row: usize) {}
 
+    /// A click on a row of a second list, see [`super::zones::Hit::Part`].
+    fn click_part(&self, _model: &mut Model, _row: usize) {}
+
     /// A click on a column's head.
     fn click_column(&self, _model: &mut Model, _column: usize) {}
 
@@ -173,6 +185,8 @@ pub const PANELS: &[&dyn Panel] = &[
     &jobs::JobsPanel,
     &timeline::TimelinePanel,
     &events::EventsPanel,
+    &locks::LocksPanel,
+    &waits::WaitsPanel,
     &details::DetailsPanel,
 ];
 
@@ -185,6 +199,8 @@ pub const OUTPUT: usize = 4;
 pub const JOBS: usize = 5;
 pub const TIMELINE: usize = 6;
 pub const EVENTS: usize = 7;
+pub const LOCKS: usize = 8;
+pub const WAITS: usize = 9;
 /// It stands last: one comes to it by `d` more than by its number.
 pub const DETAILS: usize = PANELS.len() - 1;
 

@@ -1,5 +1,6 @@
 //! What lies over the screen: help, menus, prompts, the palette. One file each.
 
+mod ask;
 mod help;
 mod kill;
 mod palette;
@@ -16,6 +17,8 @@ use super::update::Action;
 use super::zones::Hit;
 use crossterm::event::{KeyCode, KeyEvent};
 
+pub use kill::{ask as ask_preview, take as take_preview};
+
 /// A key while a popup is open.
 pub fn on_key(model: &mut Model, key: KeyEvent, act: Option<Act>, actions: &mut Vec<Action>) {
     match model.popup.take() {
@@ -28,6 +31,7 @@ pub fn on_key(model: &mut Model, key: KeyEvent, act: Option<Act>, actions: &mut 
             pools::key(model, choice, typed, key, act, actions);
         }
         Some(Popup::Sort { panel, choice }) => sort::key(model, panel, choice, act),
+        Some(Popup::Ask(question)) => ask::key(model, question, act, actions),
         None => {}
     }
 }
@@ -81,6 +85,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         Some(Popup::Palette { input, choice }) => palette::draw(model, canvas, input, *choice),
         Some(Popup::Pools { choice, typed }) => pools::draw(model, canvas, *choice, typed),
         Some(Popup::Sort { panel, choice }) => sort::draw(model, canvas, *panel, *choice),
+        Some(Popup::Ask(question)) => ask::draw(canvas, question),
         None => {}
     }
 }

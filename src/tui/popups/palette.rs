@@ -16,7 +16,7 @@ use crossterm::event::{KeyCode, KeyEvent};
 const WITH_WORDS: [(&str, &str, &str); 8] = [
     ("scale", "[POOL] N | +N | -N", "set the number of workers of a pool"),
     ("theme", "NAME", "put on a theme"),
-    ("view", "NAME", "turn to a view: overview, jobs, timeline, events"),
+    ("view", "NAME", "turn to a view: overview, jobs, timeline, events, locks"),
     ("filter", "TEXT", "show only what fits, in this panel"),
     ("search", "TEXT", "search in this panel"),
     ("search-all", "TEXT", "search in the output of all jobs; `/regex/` is one, too"),

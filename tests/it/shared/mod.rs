@@ -32,7 +32,7 @@ pub(crate) struct Stage {
 
 /// Polls, for things that nobody reports.
 pub(crate) fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let end = Instant::now() + Duration::from_secs(30);
+    let end = Instant::now() + Duration::from_secs(60);
     while !is_so() {
         assert!(Instant::now() < end, "waited too long until {what}");
         std::thread::sleep(Duration::from_millis(5));
@@ -135,7 +135,7 @@ pub(crate) struct Client {
 impl Client {
     pub(crate) fn connect(socket: &PathBuf) -> Client {
         let stream = UnixStream::connect(socket).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Client { reader: BufReader::new(stream), last_id: 0 }
     }
 

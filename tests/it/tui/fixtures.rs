@@ -170,6 +170,7 @@ fn worker(
             paused_us: 0,
             stopping: None,
             tree: Some(tree(attempt, cpu, rss, silent_s)),
+            waits: None,
         }),
     }
 }

@@ -403,7 +403,7 @@ mod anything {
         ) {
             let mut model = empty(width, height);
             send(&mut model, alarmed());
-            let past = Past { bars: Vec::new(), events: Vec::new() };
+            let past = Past { bars: Vec::new(), events: Vec::new(), waits: None };
             keys(&mut model, &past, &format!(":view {view}<Enter>"));
             let mut replies = replies.into_iter().cycle();
             for key in presses.chars() {

@@ -132,7 +132,9 @@ fn answer_with(model: &mut Model, reply_to: impl Fn(&Question) -> Reply) {
         for (id, pending) in open {
             let reply = match &pending {
                 Pending::Output(question) => reply_to(question),
-                Pending::Panel { .. } => Reply::Job { job: Box::new(detail()) },
+                Pending::Panel { .. } | Pending::KillPreview(_) => {
+                    Reply::Job { job: Box::new(detail()) }
+                }
                 Pending::Command { .. } => continue,
             };
             let message = ToClient::Reply { id, reply: Box::new(reply) };

@@ -4,6 +4,7 @@ use super::fixtures::now;
 use ganger::control::proto::{ToClient, ToServer};
 use ganger::model::query::{JobDetail, JobRow, Query, Reply};
 use ganger::model::timeline::Range;
+use ganger::model::waits::report::Report;
 use ganger::model::*;
 use ganger::tui::model::Model;
 use ganger::tui::update::{Action, Msg, update};
@@ -13,6 +14,8 @@ use std::time::Duration;
 pub struct Past {
     pub bars: Vec<Bar>,
     pub events: Vec<EventRow>,
+    /// What x-ray saw last; `None`: it is off.
+    pub waits: Option<Report>,
 }
 
 fn slot(n: u32) -> Slot {
@@ -70,7 +73,7 @@ impl Past {
             let at = u64::from(i) * 1_500 + 400;
             bars.push(bar(6, 400 + i, i % 4, at + 1_300, Some(at), good));
         }
-        Past { bars, events: events() }
+        Past { bars, events: events(), waits: None }
     }
 
     pub fn answer(&self, query: &Query) -> Option<Reply> {
@@ -85,6 +88,10 @@ impl Past {
             }
             Query::Events { filter, from, limit } => {
                 Some(Reply::Events(self.page(filter, *from, *limit as usize)))
+            }
+            Query::Waits => {
+                let why_not = self.waits.is_none().then(|| "x-ray is off".to_owned());
+                Some(Reply::Waits { report: self.waits.clone().map(Box::new), why_not })
             }
             Query::Job { job } => {
                 let JobPlace::Number(job) = job.place else { return None };

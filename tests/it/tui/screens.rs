@@ -248,6 +248,7 @@ fn every_screen_tells_the_state_and_how_to_stop() {
 
 pub mod any_size {
     use super::*;
+    use ganger::model::locks::{LockState, SharedView, WaitFor};
     use ganger::model::*;
     use proptest::prelude::*;
     use ratatui::layout::Rect;
@@ -328,6 +329,18 @@ pub mod any_size {
                 failed: numbers[4] / 8, skipped: numbers[5] / 8, retries: numbers[6], tasks_unread: numbers[7] % 2,
                 ..Counts::default()
             };
+            if numbers[14] % 3 > 0 {
+                s.shared = any_shared(&numbers, &texts);
+                for (i, work) in s.workers.iter_mut().filter_map(|w| w.work.as_mut()).enumerate() {
+                    work.waits = (numbers[i % 40] % 4 == 0).then(|| WaitFor {
+                        what: texts[i % 8].clone(),
+                        holder: (numbers[i % 40] % 3 == 0).then(|| texts[(i + 1) % 8].clone()),
+                        holder_job: (numbers[i % 40] % 5 > 0).then_some(JobNo(2_001 + i as u32 % 9)),
+                        since: Mono(u64::from(numbers[i % 40])),
+                        in_circle: numbers[i % 40] % 2 == 0,
+                    });
+                }
+            }
             s.rate_per_s = shares[1];
             s.eta_ms = (numbers[8] % 2 == 0).then(|| u64::from(numbers[9]) << 30);
             s.elapsed_ms = u64::from(numbers[10]) << (numbers[11] % 33);
@@ -336,6 +349,41 @@ pub mod any_size {
                 RunState::Ended { outcome: RunOutcome::Stopped, exit_code: 130 }][numbers[13] as usize % 4];
             s
         }
+    }
+
+    fn some_job(n: u32) -> Option<AttemptId> {
+        (!n.is_multiple_of(3)).then_some(AttemptId { job: JobNo(2_001 + n % 40), n: 1 })
+    }
+
+    fn any_shared(numbers: &[u32], texts: &[String]) -> SharedView {
+        let mut shared = super::super::locks::circle().shared;
+        for (i, lock) in shared.locks.iter_mut().enumerate() {
+            let n = numbers[i % 40];
+            lock.name = format!("{}{i}", "lock/with-a-long-name:".repeat(n as usize % 5)).into();
+            lock.n_waiters = n >> (n % 32);
+            lock.stats.lost_us = u64::from(n) << (n % 40);
+            lock.stats.jobs_lost_us = u64::from(n) << (n % 30);
+            for (k, holder) in lock.holders.iter_mut().enumerate() {
+                let n = numbers[(i + k) % 40];
+                holder.party.label = Some(texts[k % 8].as_str().into());
+                holder.party.attempt = some_job(n);
+                holder.since = Mono(u64::from(n) << (n % 33));
+            }
+            for (k, waiter) in lock.waiters.iter_mut().enumerate() {
+                let n = numbers[(i + k + 7) % 40];
+                waiter.party.attempt = some_job(n);
+                waiter.until = n.is_multiple_of(2).then_some(Mono(u64::from(n) << (n % 33)));
+            }
+            if let LockState::Queue { depth, capacity, .. } = &mut lock.state {
+                (*depth, *capacity) = (u64::from(n) << 20, Some(n % 9));
+            }
+        }
+        for deadlock in &mut shared.deadlocks {
+            deadlock.closed_by = numbers[39] % 4;
+            deadlock.members.truncate(numbers[38] as usize % 3);
+        }
+        shared.total = numbers[37];
+        shared
     }
 
     fn fixtures_cores(n: u32, shares: &[f32]) -> Vec<CoreShares> {

@@ -17,7 +17,7 @@ fn screen() -> Model {
 }
 
 /// Presses keys: characters, or `<Name>` for others. Returns what was sent or done.
-fn press(model: &mut Model, keys: &str) -> Vec<String> {
+pub fn press(model: &mut Model, keys: &str) -> Vec<String> {
     let mut done = Vec::new();
     let mut rest = keys;
     while let Some(c) = rest.chars().next() {
@@ -56,6 +56,8 @@ fn of_command(command: &Command) -> String {
         Command::Many { commands } => {
             commands.iter().map(of_command).collect::<Vec<_>>().join(" + ")
         }
+        Command::ResizeSemaphore { name, max } => format!("permits {name} {max}"),
+        Command::CloseQueue { name } => format!("close {name}"),
         Command::Undo { act } => format!("undo {act}"),
     }
 }

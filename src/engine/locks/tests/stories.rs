@@ -1,7 +1,7 @@
 //! What is easily got wrong, one by one.
 
 use super::*;
-use crate::model::limits::OVERTAKEN;
+use crate::model::limits::{ENDLESS_WAIT, OVERTAKEN};
 use crate::model::{JobNo, locks::LockState};
 
 /// A table, a clock, and a number for each request.
@@ -74,7 +74,8 @@ fn what_is_kept_for_one_is_given_to_others_after_a_while() {
     assert!(scene.acquire(3, &["b"]).is_empty());
     scene.now = scene.table.deadline().unwrap();
     assert_eq!(scene.change(&LockChange::TimePassed), [r#"3 {"owner_died":[]}"#]);
-    assert_eq!(scene.table.deadline(), None);
+    // What is left is only that it waits long.
+    assert_eq!(scene.table.deadline(), Some(Mono(1) + ENDLESS_WAIT));
 }
 
 #[test]

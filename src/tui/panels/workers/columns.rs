@@ -3,9 +3,9 @@
 
 use crate::model::snapshot::WorkView;
 use crate::model::{TreeSample, WorkerState, WorkerView};
-use crate::tui::canvas::Canvas;
+use crate::tui::canvas::{Canvas, Span};
 use crate::tui::format;
-use crate::tui::history::Moment;
+use crate::tui::history::{Moment, waits};
 use crate::tui::model::Model;
 use crate::tui::theme::Role;
 use crate::tui::{glyphs::Glyphs, graph};
@@ -33,6 +33,7 @@ pub enum What {
     Files,
     Tries,
     Strip,
+    Waits,
     Pool,
 }
 
@@ -57,25 +58,26 @@ const fn number(what: What, head: &'static str, cells: u16, rank: u8) -> Column 
 }
 
 /// The columns right of the job, in their order.
-const COLUMNS: [Column; 18] = [
+const COLUMNS: [Column; 19] = [
     words(What::State, "state", 8, 0),
-    number(What::Pid, "pid", 7, 4),
+    number(What::Pid, "pid", 7, 5),
     number(What::Time, "time", 7, 1),
     number(What::Cpu, "cpu", 5, 2),
-    number(What::User, "usr", 4, 13),
-    number(What::System, "sys", 4, 14),
-    number(What::Wait, "wait", 5, 7),
-    number(What::Read, "rd/s", 5, 9),
-    number(What::Write, "wr/s", 5, 10),
-    number(What::Memory, "rss", 5, 3),
-    number(What::Output, "out", 5, 5),
-    number(What::Threads, "thr", 6, 8),
-    number(What::Core, "core", 5, 11),
-    number(What::Faults, "flt/s", 6, 16),
-    number(What::Files, "fds", 5, 15),
-    number(What::Tries, "try", 4, 12),
-    words(What::Strip, "last minute", STRIP, 6),
-    words(What::Pool, "pool", 10, 17),
+    number(What::User, "usr", 4, 14),
+    number(What::System, "sys", 4, 15),
+    number(What::Wait, "wait", 5, 8),
+    number(What::Read, "rd/s", 5, 10),
+    number(What::Write, "wr/s", 5, 11),
+    number(What::Memory, "rss", 5, 4),
+    number(What::Output, "out", 5, 6),
+    number(What::Threads, "thr", 6, 9),
+    number(What::Core, "core", 5, 12),
+    number(What::Faults, "flt/s", 6, 17),
+    number(What::Files, "fds", 5, 16),
+    number(What::Tries, "try", 4, 13),
+    words(What::Strip, "last minute", STRIP, 7),
+    words(What::Waits, "waits for", 20, 3),
+    words(What::Pool, "pool", 10, 18),
 ];
 
 /// Cells of the strip: a minute, and where there is much room two.
@@ -109,6 +111,9 @@ pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
     let mut fits = Vec::new();
     for column in ranked {
         if column.what == What::Pool && model.snapshot.pools.len() < 2 {
+            continue;
+        }
+        if column.what == What::Waits && !model.waits.any {
             continue;
         }
         // Columns come in their order, so that a wider panel never loses one.
@@ -215,10 +220,33 @@ pub fn state_word(model: &Model, worker: &WorkerView) -> (String, Role) {
         WorkerState::Paused => ("paused", Role::Paused),
         WorkerState::Quiet => ("QUIET", Role::Quiet),
         WorkerState::Stopping => ("stop", Role::Stopping),
+        WorkerState::Running if waits(worker) => ("WAIT", Role::Waiter),
         WorkerState::Running if worker.leaving => ("leaving", Role::Dim),
         WorkerState::Running => ("run", Role::Run),
     };
     (word.to_owned(), role)
+}
+
+/// What a worker's job waits for and who has that, in pieces: `db ← w5 ●circle`.
+pub fn waits_text(model: &Model, work: &WorkView) -> Vec<Span> {
+    let Some(wait) = &work.waits else { return Vec::new() };
+    let glyphs = model.look.glyphs;
+    let mut spans = vec![(wait.what.clone(), Role::Waiter)];
+    if let Some(holder) = &wait.holder {
+        let worker = wait.holder_job.and_then(|job| model.worker_of(job));
+        let name = worker.map_or_else(|| holder.clone(), |worker| worker_name(model, worker));
+        spans.push((format!(" {} {name}", glyphs.back), Role::Holder));
+    }
+    if wait.in_circle {
+        spans.push((format!(" {} circle", glyphs.warning), Role::Bad));
+    }
+    spans
+}
+
+/// A worker's name wherever it is not in its row: `w5`, in further pools `net 2`.
+pub fn worker_name(model: &Model, worker: &WorkerView) -> String {
+    let text = slot_text(model, worker);
+    if worker.slot.pool.0 == 0 { format!("w{text}") } else { text }
 }
 
 /// Why a worker has nothing to do; blank when there is simply nothing left.
@@ -259,6 +287,7 @@ fn strip_shape(glyphs: &Glyphs, moment: Moment) -> Option<(&'static str, Role)> 
         Moment::WaitingCpu => (cpu_wait, Role::ActivityCpuWait),
         Moment::WaitingIo => (io_wait, Role::ActivityIoWait),
         Moment::Sleeping => (sleep, Role::ActivitySleep),
+        Moment::Waiting => (glyphs.waiter, Role::Waiter),
         Moment::Quiet => ("?", Role::Quiet),
         Moment::Paused => ("=", Role::Paused),
         Moment::Stopping => ("x", Role::Stopping),
@@ -266,10 +295,11 @@ fn strip_shape(glyphs: &Glyphs, moment: Moment) -> Option<(&'static str, Role)> 
 }
 
 /// The moments of the strip with their words.
-const STRIP_WORDS: [(Moment, &str); 6] = [
+const STRIP_WORDS: [(Moment, &str); 7] = [
     (Moment::WaitingCpu, "waits for a CPU"),
     (Moment::WaitingIo, "for I/O"),
     (Moment::Sleeping, "sleeps"),
+    (Moment::Waiting, "for a lock"),
     (Moment::Quiet, "QUIET"),
     (Moment::Paused, "paused"),
     (Moment::Stopping, "stops"),

@@ -12,8 +12,8 @@ use crate::tui::model::{Model, Selection};
 use crate::tui::theme::Role;
 use crate::tui::update::Action;
 use crate::tui::zones::Hit;
-pub use columns::strip_words;
 use columns::{Column, What};
+pub use columns::{strip_words, worker_name};
 pub use order::Order;
 use order::{SORT_NAMES, SORTS};
 
@@ -63,6 +63,7 @@ impl Panel for Workers {
     fn act(&self, model: &mut Model, act: Act, _actions: &mut Vec<Action>) -> bool {
         match act {
             Act::Invert => model.order.invert(),
+            Act::Owner => return to_holder(model),
             Act::FindNext => find(model, 1),
             Act::FindPrevious => find(model, -1),
             // Whatever else is open is closed first.
@@ -155,6 +156,32 @@ fn choose(model: &mut Model) {
     model.turn_output(true);
 }
 
+/// From a worker that waits to the one that has what it waits for; `false` when it waits for
+/// nobody.
+fn to_holder(model: &mut Model) -> bool {
+    let work = model.selected_worker().and_then(|worker| worker.work.as_ref());
+    let Some(wait) = work.and_then(|work| work.waits.clone()) else { return false };
+    match (wait.holder_job.and_then(|job| model.worker_of(job)), &wait.holder) {
+        (Some(worker), _) => {
+            model.worker = Some(worker.slot);
+            if let Some(at) = selected_row(model) {
+                model.workers.at = at;
+            }
+            model.source = super::WORKERS;
+            model.turn_output(true);
+        }
+        (None, Some(holder)) => {
+            let why = format!("{holder} has {}: no running job of this run", wait.what);
+            crate::tui::acts::refuse(model, &why);
+        }
+        (None, None) => {
+            let why = format!("anybody may end the wait for {}", wait.what);
+            crate::tui::acts::refuse(model, &why);
+        }
+    }
+    true
+}
+
 /// The next or previous worker that has what was searched for.
 fn find(model: &mut Model, by: isize) {
     if model.order.search.is_empty() {
@@ -187,11 +214,12 @@ fn worker_at(model: &Model, row: usize) -> Option<&WorkerView> {
 }
 
 /// The words of the state column, for the help.
-pub const STATE_WORDS: [(&str, &str); 9] = [
+pub const STATE_WORDS: [(&str, &str); 10] = [
     ("idle", "waits for work"),
     ("reserved", "taken by the weight of another worker's job"),
     ("start", "its process is being started"),
     ("run", "runs"),
+    ("WAIT", "waits for something that others hold or have to bring"),
     ("paused", "stopped with SIGSTOP, its timeout clock too"),
     ("QUIET", "no CPU, no output, no I/O for long: hung?"),
     ("stop 3s", "was told to end; KILL follows in 3 s"),
@@ -205,7 +233,9 @@ fn status(model: &Model) -> Vec<Span> {
     let busy = model.snapshot.workers.iter().filter(|w| w.work.is_some()).count();
     let dot = model.look.glyphs.dot;
     spans.push((format!("{busy}"), Role::Strong));
-    spans.push((format!(" of {} busy", model.snapshot.workers.len()), Role::Title));
+    if !model.observes() {
+        spans.push((format!(" of {} busy", model.snapshot.workers.len()), Role::Title));
+    }
     let quiet = count(WorkerState::Quiet);
     if quiet > 0 {
         spans.push((format!(" {dot} {quiet} QUIET"), Role::Quiet));
@@ -340,7 +370,8 @@ fn draw_head(model: &Model, canvas: &mut Canvas<'_>, columns: &[Column], cells: 
         }
     };
     put(0, slot_cells - 1, false, What::Slot, "#");
-    put(slot_cells, job_cells, true, What::Job, "job");
+    let head = if model.observes() { "process" } else { "job" };
+    put(slot_cells, job_cells, true, What::Job, head);
     let mut x = slot_cells + job_cells + 1;
     for column in columns {
         put(x, column.cells, column.left, column.what, column.head);
@@ -382,6 +413,10 @@ fn draw_row(
                 row.put_cut(x, 0, column.cells, pool, Role::Dim);
             }
             (What::Strip, _) => columns::draw_strip(model, row, worker, x, column.cells),
+            (What::Waits, Some(work)) => {
+                let spans = columns::waits_text(model, work);
+                row.part(x, 0, column.cells, 1).put_spans_cut(0, 0, &spans);
+            }
             (_, None) => {}
             (what, Some(work)) => {
                 let (text, role) = columns::cell(model, worker, work, what);
@@ -399,6 +434,9 @@ pub fn size_text(model: &Model) -> String {
         return String::new();
     };
     let all: u64 = pools.iter().map(|p| u64::from(p.size)).sum();
+    if model.observes() {
+        return "not started by ganger: it only looks".to_owned();
+    }
     let workers = format::plural(all, "worker");
     let of_pools = match pools.len() {
         1 => String::new(),

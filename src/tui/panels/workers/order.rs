@@ -134,6 +134,7 @@ fn value(model: &Model, worker: &WorkerView, what: What) -> Option<f64> {
         What::Core => tree?.core.map(f64::from),
         What::Faults => float(tree?.major_faults_per_s),
         What::Files => tree?.fds.map(f64::from),
+        What::Waits => work.waits.as_ref().map(|wait| model.ms_since(wait.since) as f64),
         What::Slot | What::State | What::Pool | What::Strip => None,
     }
 }
@@ -145,6 +146,7 @@ fn urgency(worker: &WorkerView) -> f64 {
         WorkerState::Stopping => 1.0,
         WorkerState::Paused => 2.0,
         WorkerState::Launching => 3.0,
+        WorkerState::Running if crate::tui::history::waits(worker) => 3.5,
         WorkerState::Running => 4.0,
         WorkerState::Reserved => 5.0,
         WorkerState::Idle => 6.0,
@@ -162,6 +164,7 @@ pub fn matches(model: &Model, worker: &WorkerView, text: &str) -> bool {
     let (state, _) = columns::state_word(model, worker);
     let slot = columns::slot_text(model, worker);
     let pool = model.pool_name(worker.slot.pool);
-    let whole = format!("{slot} {label} {state} {pid} {pool}").to_lowercase();
+    let waits = work.and_then(|w| w.waits.as_ref()).map_or("", |wait| &wait.what);
+    let whole = format!("{slot} {label} {state} {pid} {pool} {waits}").to_lowercase();
     text.to_lowercase().split_whitespace().all(|word| whole.contains(word))
 }
