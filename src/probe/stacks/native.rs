@@ -122,7 +122,8 @@ fn module(mapping: &Mapping, binary: &Binary, shift: u64) -> Module<Arc<[u8]>> {
 fn shown(mapping: &Mapping, place: u64, binary: Option<&(Arc<Binary>, u64)>) -> Frame {
     let function = binary.and_then(|(binary, shift)| binary.function(place.wrapping_sub(*shift)));
     let function = match function {
-        Some(name) => harmless(name),
+        // Names of Rust as their authors wrote them, without the hash behind.
+        Some(name) => harmless(&format!("{:#}", rustc_demangle::demangle(name))),
         // Like `addr2line` wants it.
         None => format!("{:#x}", binary.map_or(place, |(_, shift)| place.wrapping_sub(*shift))),
     };

@@ -115,6 +115,11 @@ impl SemLock {
         (plausible && class_of(memory, field)? == Class::SemLock).then_some(found)
     }
 
+    /// Whether it keeps the name of its semaphore.
+    pub fn has_name(&self) -> bool {
+        self.name != 0
+    }
+
     /// The name of its semaphore, such as `/mp-x1z_8a2k`.
     pub fn name(&self, memory: Memory) -> Option<String> {
         String::from_utf8(memory.c_string(self.name, 255).ok()?).ok()

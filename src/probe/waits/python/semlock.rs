@@ -408,6 +408,11 @@ fn semaphores_of(sharer: &Sharer<'_>) -> Vec<u64> {
 
 /// Whether a process can get no other object for the same semaphore: opening one needs its name.
 fn is_unlinked(sharer: &Sharer<'_>, lock: &SemLock) -> bool {
+    // No name is kept of one that was unlinked as it was made, as `multiprocessing` does where
+    // children are forked (`_multiprocessing_SemLock_impl` in CPython's `semaphore.c`).
+    if !lock.has_name() {
+        return true;
+    }
     let Some(mapping) = sharer.maps.find(sharer.address) else { return false };
     let Some(name) = lock.name(sharer.memory()) else { return false };
     let Some(name) = name.strip_prefix('/').filter(|name| !name.contains('/')) else {

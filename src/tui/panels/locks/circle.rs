@@ -133,7 +133,11 @@ fn title(model: &Model, deadlock: &Deadlock, n: usize) -> Vec<Span> {
         }
     }
     if n > 1 {
-        spans.push((format!(" {} {} circles more", glyphs.dot, n - 1), Role::Warn));
+        let more = match n - 1 {
+            1 => "1 circle more".to_owned(),
+            n => format!("{n} circles more"),
+        };
+        spans.push((format!(" {} {more}", glyphs.dot), Role::Warn));
     }
     spans
 }

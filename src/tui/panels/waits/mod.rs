@@ -388,7 +388,11 @@ pub fn verdict_word(verdict: Verdict) -> (&'static str, Role) {
 fn status(model: &Model) -> Vec<Span> {
     let Some(report) = &model.waits.report else { return Vec::new() };
     let dot = model.look.glyphs.dot;
-    let (word, role) = verdict_word(report.verdict);
+    let (word, role) = match (report.verdict, model.snapshot.shared.deadlocks.is_empty()) {
+        // Who waits for the supervisor may be woken by it, as far as the kernel knows.
+        (Verdict::Healthy, false) => ("DEADLOCK in locks of ganger", Role::AlertCritical),
+        (verdict, _) => verdict_word(verdict),
+    };
     let n = report.findings.len();
     let word = if n > 1 { format!("{word} and {} more", n - 1) } else { word.to_owned() };
     let seen = format!(
