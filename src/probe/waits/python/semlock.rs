@@ -46,6 +46,10 @@ pub(super) fn refine(
         // One may have it, and all who could give it back are known.
         fact.certainty = Certainty::Proven;
     }
+    if !lock.recursive && matches!(usage, Usage::Slots | Usage::Semaphore | Usage::Condition) {
+        // Who took it is not who gives it back.
+        return;
+    }
     let mut counts = Counts::read(&mut python.places, site, &lock, false);
     if believed && !(lock.recursive && counts.owner().is_some()) {
         counts = Counts::read(&mut python.places, site, &lock, true);
