@@ -9,6 +9,7 @@ use ganger::model::{Event, JobNo, TaskIdx};
 use serde_json::Value;
 use std::fs;
 use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Output, Stdio};
@@ -33,6 +34,19 @@ impl Home {
         let path = self.path(name);
         fs::write(&path, text).unwrap();
         path
+    }
+
+    /// A copy of a program that every user may run.
+    pub(crate) fn for_everybody(&self, program: &str, name: &str) -> PathBuf {
+        let copy = self.path(name);
+        // By another process: what this one has open for writing cannot be executed, and the
+        // tests beside this one start processes that would have it open as well.
+        let copied = Command::new("cp").arg(program).arg(&copy).status().unwrap();
+        assert!(copied.success());
+        for path in [self.dir.path(), &copy] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+        }
+        copy
     }
 
     pub(crate) fn command(&self, words: &[&str]) -> Command {

@@ -3,7 +3,7 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, outside};
 use super::process::Process;
-use super::scene::{Hidden, Scene};
+use super::scene::{Access, Hidden, Scene};
 use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
 use std::collections::BTreeSet;
 
@@ -64,7 +64,7 @@ fn shared(
     let mut all: BTreeSet<i32> = pids.collect();
     all.insert(process.pid());
     let mut wakers: Vec<Waker> = all.iter().map(|pid| scene.waker(*pid)).collect();
-    wakers.extend(scene.hidden_near(process, Hidden::Files));
+    wakers.extend(scene.hidden_near(process, Hidden::Files, Access::Inherited(&all)));
     let refs = all.iter().filter_map(|pid| scene.proc_ref(*pid));
     fact.holders = refs.map(|proc| Holder { proc, tid: None, proven: false }).collect();
     fact.by_signal().need(wakers)

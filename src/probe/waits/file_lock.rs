@@ -8,7 +8,7 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, Wait, outside};
 use super::memory::{i32_in, u64_in};
-use super::scene::{Hidden, Scene};
+use super::scene::{Access, Hidden, Scene};
 use super::syscall::Sys;
 use crate::model::waits::{Certainty, Holder, Need, WaitKind, Waker};
 use std::collections::BTreeSet;
@@ -165,7 +165,7 @@ fn wakers(scene: &Scene, wait: &Wait, lock: &LockLine) -> (Vec<Waker>, BTreeSet<
     if wakers.is_empty() {
         wakers.push(outside("a lock holder that is not visible"));
     }
-    wakers.extend(scene.hidden_near(&wait.process, Hidden::Files));
+    wakers.extend(scene.hidden_near(&wait.process, Hidden::Files, Access::Inherited(&pids)));
     (wakers, pids)
 }
 

@@ -5,7 +5,7 @@ use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
 use super::memory::u64_in;
 use super::process::Process;
-use super::scene::{Hidden, Scene, Shared};
+use super::scene::{Access, Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
 use crate::model::waits::{Holder, LastOwner, Need, OnDeath, WaitKind, Waker};
@@ -88,6 +88,7 @@ pub fn place_of(maps: &Maps, address: u64) -> Option<(Place, &Mapping)> {
             device: mapping.device,
             inode: mapping.inode,
             offset: mapping.offset_of(address),
+            has_name: mapping.has_name(),
         })
     } else {
         Place::Private
@@ -115,7 +116,7 @@ pub fn sharers(scene: &Scene, process: &Process, address: u64) -> Option<Sharers
     let others = others.filter_map(|m| Some((scene.process(m.pid)?, m.address)));
     let all: Vec<(Rc<Process>, u64)> = here().into_iter().chain(others).collect();
     let is_seen = |(process, _): &(Rc<Process>, u64)| process.hidden.is_none();
-    let all_seen = all.iter().all(is_seen) && scene.hidden_near(process, Hidden::Memory).is_none();
+    let all_seen = all.iter().all(is_seen) && hidden_sharer(scene, process, shared).is_none();
     Some(Sharers { all, shared: true, all_seen })
 }
 
@@ -245,6 +246,13 @@ fn users(scene: &Scene, process: &Process, place: Place) -> BTreeSet<i32> {
     }
 }
 
+/// Doubt about a process that may have the memory unseen.
+fn hidden_sharer(scene: &Scene, process: &Process, shared: Shared) -> Option<Waker> {
+    let seen = users(scene, process, Place::Shared(shared));
+    let access = if shared.has_name { Access::Named } else { Access::Inherited(&seen) };
+    scene.hidden_near(process, Hidden::Memory, access)
+}
+
 /// The owner is no thread of any process that has the lock. What is left of it: a private lock
 /// was taken by another thread before a fork, which copied the lock but not the thread; the owner
 /// of a shared one has ended.
@@ -270,8 +278,10 @@ fn abandoned(
         }
         Place::Shared(_) => lives_nearby(scene, lock.owner),
     };
-    let hidden = scene.hidden_near(process, Hidden::Memory);
-    let hidden = hidden.filter(|_| lock.place != Place::Private);
+    let hidden = match lock.place {
+        Place::Private => None,
+        Place::Shared(shared) => hidden_sharer(scene, process, shared),
+    };
     if is_doubtful || hidden.is_some() {
         let doubt = outside("a thread that had it and may have it again");
         return fact.proven().need([Some(doubt), hidden].into_iter().flatten().collect());
@@ -352,7 +362,7 @@ fn anybody(scene: &Scene, process: &Process, mut fact: Fact, place: Place) -> Fa
     match place {
         Place::Shared(shared) => {
             wakers.extend(scene.mapped(shared).iter().map(|m| scene.waker(m.pid)));
-            wakers.extend(scene.hidden_near(process, Hidden::Memory));
+            wakers.extend(hidden_sharer(scene, process, shared));
         }
         // Who has the same memory can be read whenever the process itself can.
         Place::Private => {

@@ -52,6 +52,18 @@ impl Mapping {
         path.starts_with('/').then_some(path)
     }
 
+    /// Whether processes that did not inherit the memory may get it by a name.
+    pub fn has_name(&self) -> bool {
+        match self.file() {
+            // SysV memory has a number that anybody may know.
+            Some(path) if path.starts_with("/SYSV") => true,
+            Some("/dev/zero") | None => false,
+            Some(path) if path.starts_with("/memfd:") => false,
+            // It may be another file by now; that is a doubt as well.
+            Some(path) => std::path::Path::new(path).exists(),
+        }
+    }
+
     /// Place of an address of this mapping in its file. For shared memory it says, together with
     /// device and inode, what two processes have in common.
     pub fn offset_of(&self, address: u64) -> u64 {

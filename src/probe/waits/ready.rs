@@ -4,9 +4,9 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, outside};
 use super::process::Process;
-use super::scene::{Hidden, Scene};
+use super::scene::{Access, Hidden, Scene};
 use super::{event, pipe, socket};
-use crate::model::waits::{Certainty, Holder, WaitKind};
+use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
 use std::collections::BTreeSet;
 
 /// What is waited for at a file.
@@ -71,12 +71,12 @@ pub fn for_holders(
     named: &BTreeSet<i32>,
     others: &BTreeSet<i32>,
 ) -> Fact {
-    let mut wakers = BTreeSet::new();
-    wakers.extend(named.union(others).map(|pid| scene.waker(*pid)));
+    let seen: BTreeSet<i32> = named.union(others).copied().collect();
+    let mut wakers: BTreeSet<Waker> = seen.iter().map(|pid| scene.waker(*pid)).collect();
     if named.is_empty() {
         wakers.insert(outside("whoever has the other end, which is not visible"));
     }
-    wakers.extend(scene.hidden_near(process, Hidden::Files));
+    wakers.extend(scene.hidden_near(process, Hidden::Files, Access::Inherited(&seen)));
     let proven = named.len() == 1;
     let refs = named.iter().filter_map(|pid| scene.proc_ref(*pid));
     fact.holders = refs.map(|proc| Holder { proc, tid: None, proven }).collect();

@@ -40,6 +40,15 @@ pub enum Hidden {
     Memory,
 }
 
+/// How processes come to have something.
+#[derive(Clone, Copy, Debug)]
+pub enum Access<'a> {
+    /// From their parents, as with pipes; these are seen to have it.
+    Inherited(&'a BTreeSet<i32>),
+    /// By its name as well.
+    Named,
+}
+
 /// A descriptor of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct End {
@@ -72,6 +81,8 @@ pub struct Shared {
     pub device: Device,
     pub inode: u64,
     pub offset: u64,
+    /// Processes that did not inherit it may get it by a name.
+    pub has_name: bool,
 }
 
 impl std::fmt::Display for Shared {
@@ -182,11 +193,12 @@ impl Scene {
     }
 
     /// Doubt about what cannot be seen: a process of the tree, or of the session of `of`, may
-    /// have what is asked for.
-    pub fn hidden_near(&self, of: &Process, what: Hidden) -> Option<Waker> {
+    /// have what is asked for, besides those that are seen to have it.
+    pub fn hidden_near(&self, of: &Process, what: Hidden, access: Access<'_>) -> Option<Waker> {
         let is_near = |pid: i32| {
-            let is_there = self.stats.get(&pid).is_some_and(|s| s.session == of.stat.session);
-            pid != of.pid() && (is_there || self.tree.contains(&pid))
+            let is_there = self.stats.get(&pid).is_some_and(|s| shares_session(&of.stat, pid, s));
+            let is_near = pid != of.pid() && (is_there || self.tree.contains(&pid));
+            is_near && !self.is_cut_off(pid, of, what, access)
         };
         match what {
             Hidden::Files => {
@@ -198,6 +210,51 @@ impl Scene {
                 let words = |pid| outside(&format!("process {pid}, whose memory is not visible"));
                 hidden.min().map(words)
             }
+        }
+    }
+
+    /// Whether what is only inherited cannot have come to a hidden process, since an ancestor of
+    /// `of` that is seen does not have it: then it is from below that ancestor. So it is with
+    /// sudo, su, sshd, and with whatever a container began with: root's process runs a shell, and
+    /// programs of the shell share something among themselves.
+    fn is_cut_off(&self, pid: i32, of: &Process, what: Hidden, access: Access<'_>) -> bool {
+        let Access::Inherited(seen) = access else { return false };
+        let above = self.ancestors(of.pid());
+        let is_without = |pid: &i32| !seen.contains(pid) && !self.hides(*pid, what);
+        let Some(at) = above.iter().position(is_without) else { return false };
+        let (without, above) = (above[at], &above[at + 1..]);
+        if above.contains(&pid) {
+            return true;
+        }
+        if self.ancestors(pid).contains(&without) {
+            return false;
+        }
+        let started = |pid: i32| self.stats.get(&pid).map(|stat| stat.start_ticks);
+        let is_older = started(pid) < started(without);
+        // An orphan of somebody below has been given to one that is above.
+        let parent = self.stats.get(&pid).map_or(0, |stat| stat.parent);
+        is_older || !above.contains(&parent)
+    }
+
+    /// The parent, its parent and so on.
+    fn ancestors(&self, pid: i32) -> Vec<i32> {
+        let mut above = Vec::new();
+        let mut at = pid;
+        while let Some(stat) = self.stats.get(&at).filter(|stat| stat.parent > 0) {
+            at = stat.parent;
+            // Numbers may have been given again while they were read.
+            if above.contains(&at) {
+                break;
+            }
+            above.push(at);
+        }
+        above
+    }
+
+    fn hides(&self, pid: i32, what: Hidden) -> bool {
+        match what {
+            Hidden::Files => self.all_ends().hidden.contains_key(&pid),
+            Hidden::Memory => self.shared().hidden.contains(&pid),
         }
     }
 
@@ -341,6 +398,12 @@ impl SharedMemory {
             self.by_file.entry((mapping.device, mapping.inode)).or_default().push(stretch);
         }
     }
+}
+
+/// Whether a process is of the session of another one. Where the leader of a session is in another
+/// pid namespace its number is 0 here; then all that is known is who started whom.
+fn shares_session(of: &Stat, pid: i32, stat: &Stat) -> bool {
+    stat.session == of.session && (of.session != 0 || of.parent == pid)
 }
 
 /// The network namespace of a process.

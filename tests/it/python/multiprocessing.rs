@@ -253,19 +253,20 @@ fn a_pool_whose_worker_was_killed_with_the_lock_of_its_queue_is_abandoned() {
     let code = r#"
 def start():
     role("w{}".format(os.getpid()))
-def reads(pid):
+def call(pid):
     try:
-        return open("/proc/{}/syscall".format(pid)).read().startswith("0 ")
+        return open("/proc/{}/syscall".format(pid)).read().split()[0]
     except OSError:
-        return False
+        return ""
 if __name__ == "__main__":
     ctx = mp.get_context("METHOD")
     pool = ctx.Pool(3, start)
-    victims = []
-    while not victims:
+    # One reads the queue and has its lock, for which the others wait.
+    calls = {}
+    while sorted(calls.values()) != ["0", "202", "202"]:
         time.sleep(0.05)
-        victims = [p.pid for p in pool._pool if reads(p.pid)]
-    os.kill(victims[0], signal.SIGKILL)
+        calls = {p.pid: call(p.pid) for p in pool._pool}
+    os.kill(min(calls, key=calls.get), signal.SIGKILL)
     role("parent")
     time.sleep(600)
 "#;

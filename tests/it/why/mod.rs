@@ -28,6 +28,9 @@ fn fates() -> Option<&'static PathBuf> {
     built.as_ref()
 }
 
+/// Far beyond what a busy machine needs.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// Two processes of which one has what the other waits for.
 struct Pair {
     child: Child,
@@ -42,7 +45,10 @@ impl Pair {
         let mut command = Command::new(fates()?);
         command.arg(kind).arg(home.path(kind)).process_group(0);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut child = command.spawn().unwrap();
+        Some(Pair::of(command.spawn().unwrap()))
+    }
+
+    fn of(mut child: Child) -> Pair {
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         let mut role = |name: &str| {
             let line = lines.next().unwrap().unwrap();
@@ -52,11 +58,12 @@ impl Pair {
         };
         let (holder, waiter) = (role("holder"), role("waiter"));
         let stdin = child.stdin.take().unwrap();
-        Some(Pair { child, _stdin: stdin, lines, holder, waiter })
+        Pair { child, _stdin: stdin, lines, holder, waiter }
     }
 
     /// Waits until the waiter is seen to wait.
     fn wait_for_wait(&self, home: &Home) -> Value {
+        let end = Instant::now() + PATIENCE;
         loop {
             let seen = home.output(&["why", &self.waiter.to_string(), "--json"]);
             let seen: Value = serde_json::from_slice(&seen.stdout).unwrap();
@@ -65,6 +72,7 @@ impl Pair {
             if of_waiter.is_some_and(|wait| wait["resource"]["kind"] != "unknown") {
                 return seen;
             }
+            assert!(Instant::now() < end, "{seen:#}");
         }
     }
 }
@@ -111,12 +119,18 @@ fn what_a_kill_would_do_is_what_it_does() {
         match fate {
             "kept" => {
                 // It can never go on, and ganger says so.
+                let end = Instant::now() + PATIENCE;
                 loop {
                     let output = home.output(&["why", &waiter, "--json"]);
                     if output.status.code() == Some(1) {
                         break;
                     }
-                    assert_eq!(output.status.code(), Some(0), "{kind}: {output:?}");
+                    let is_late = Instant::now() > end;
+                    assert_eq!(
+                        (output.status.code(), is_late),
+                        (Some(0), false),
+                        "{kind}: {output:?}"
+                    );
                 }
                 assert!(pair.child.try_wait().unwrap().is_none(), "{kind}");
             }
@@ -130,6 +144,47 @@ fn what_a_kill_would_do_is_what_it_does() {
             }
         }
     }
+}
+
+/// As it is behind sudo, su and sshd: who runs the session may not be looked at, but the shell
+/// between it and the programs may.
+#[test]
+fn what_is_only_inherited_is_not_had_by_a_hidden_process_above_the_shell() {
+    let home = Home::new();
+    let Some(program) = fates() else { return };
+    let ganger = home.for_everybody(env!("CARGO_BIN_EXE_ganger"), "ganger");
+    let program = home.for_everybody(program.to_str().unwrap(), "fates");
+    let nobody = rustix::process::geteuid().is_root().then_some(65534);
+    let run = |command: &mut Command| {
+        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+        if let Some(id) = nobody {
+            command.uid(id).gid(id);
+        }
+        command.process_group(0).spawn().unwrap()
+    };
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "\"$@\"; exit", "sh"]).arg(program).args(["plain", "/dev/null"]);
+    let pair = Pair::of(run(&mut shell));
+    let why = || {
+        let waiter = pair.waiter.to_string();
+        let child = run(Command::new(&ganger).args(["why", &waiter, "--json"]));
+        let seen = child.wait_with_output().unwrap().stdout;
+        serde_json::from_slice::<Value>(&seen).unwrap()
+    };
+    let end = Instant::now() + PATIENCE;
+    let until = |is_so: &dyn Fn(&Value) -> bool| {
+        loop {
+            let seen = why();
+            if is_so(&seen) {
+                return;
+            }
+            assert!(Instant::now() < end, "{seen:#}");
+        }
+    };
+    until(&|seen| seen["waits"].as_array().unwrap().iter().any(|w| w["pid"] == pair.waiter));
+    let holder = rustix::process::Pid::from_raw(pair.holder).unwrap();
+    rustix::process::kill_process(holder, rustix::process::Signal::KILL).unwrap();
+    until(&|seen| seen["verdict"] == "abandoned");
 }
 
 #[test]
@@ -152,8 +207,10 @@ fn who_waits_for_whom_is_told_in_words_as_json_and_as_a_graph() {
     // A stopped holder cannot give it back; it is named as what it is.
     let holder = rustix::process::Pid::from_raw(pair.holder).unwrap();
     rustix::process::kill_process(holder, rustix::process::Signal::STOP).unwrap();
+    let end = Instant::now() + PATIENCE;
     let output = loop {
         let output = home.output(&["why", &waiter]);
+        assert!(Instant::now() < end, "{output:?}");
         if output.status.code() == Some(1) {
             break output;
         }
@@ -222,7 +279,7 @@ fn a_circle_through_a_lock_of_ganger_and_a_file_lock_is_one_circle() {
     let mut run = home.start(&text, &[]);
     run.started(1);
     run.started(2);
-    let end = Instant::now() + Duration::from_secs(60);
+    let end = Instant::now() + PATIENCE;
     let seen = loop {
         let output = home.output(&["why", ":1", "--json"]);
         assert!(matches!(output.status.code(), Some(0 | 1)), "{output:?}");

@@ -108,43 +108,36 @@ fn judge(stage: &Stage, program: &Program, user: User) -> Result<(), String> {
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn the_corpus_is_judged_as_its_manifest_says() {
     judge_all("manifest.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn waits_between_threads_are_judged_rightly() {
     judge_all("threads.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn waits_between_processes_are_judged_rightly() {
     judge_all("processes.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn waits_for_pipes_and_sockets_are_judged_rightly() {
     judge_all("channels.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn multiprocessing_is_judged_rightly() {
     judge_all("py_processes.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn threads_and_children_of_python_are_judged_rightly() {
     judge_all("py_threads.yaml");
 }
 
 #[test]
-#[ignore = "takes minutes of both cores"]
 fn shells_rust_and_musl_are_judged_rightly() {
     judge_all("others.yaml");
 }
