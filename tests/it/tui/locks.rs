@@ -134,7 +134,7 @@ pub fn shared() -> Snapshot {
         ],
         total: 7,
         lost_us: 315_000_000,
-        deadlocks: Vec::new(),
+        ..SharedView::default()
     };
     snapshot
 }
