@@ -132,13 +132,13 @@ fn the_selected_one_says_that_it_is_sampled_and_who_has_it() {
     for (name, words) in [
         (
             "index.lock",
-            &["foreign, not ganger's own", "~1m 36s, sampled", "holds it", "pid 8320"][..],
+            &["file lock · held · foreign", "~1:36, sampled", "holds it", "pid 8320"][..],
         ),
-        ("index.lock", &["waits  0:21  pid 8322", "waits  0:04  pid 8323/7400"]),
+        ("index.lock", &["waits   21s  pid 8322", "waits    4s  pid 8323/7400"]),
         ("room in", &["8 items of 8 in the queue", "longest wait", "8/8"]),
         ("Lock #1", &["abandoned", "its owner (pid 7777) is gone"]),
         ("condvar #1", &["may have it", "awaited"]),
-        ("mutex #2", &["quiet", "last waited for 0:40 ago", "nobody was seen to wait for it"]),
+        ("mutex #2", &["quiet", "last waited for 40s ago", "nobody was seen to wait for it"]),
     ] {
         let shown = of(&mut model, name);
         for word in words {
@@ -189,7 +189,7 @@ fn o_goes_from_waiter_to_holder_and_on_to_what_that_waits_for() {
     // Its holder, at what that waits for, and who has it.
     assert_eq!(seen, [Some(1_320), Some(1_320), Some(1_321)]);
     let shown = text(&model);
-    assert!(shown.contains("mutex #2  mutex"), "{shown}");
+    assert!(shown.contains("◇ mutex #2 mutex · held"), "{shown}");
 }
 
 #[test]
@@ -203,7 +203,10 @@ fn they_sort_filter_and_keep_what_is_selected() {
     assert!(places.iter().all(Option::is_some) && places.is_sorted(), "{places:?}\n{shown}");
     press(&mut model, "fforeign<Enter>");
     let shown = text(&model);
-    assert!(shown.contains("6 with `foreign`") && place(&shown, " api ").is_none(), "{shown}");
+    assert!(
+        shown.contains("6 with `foreign`") && place(&shown, " semaphore ").is_none(),
+        "{shown}"
+    );
     press(&mut model, "/condvar<Enter>");
     let mut later = contended();
     later.shared.foreign.reverse();

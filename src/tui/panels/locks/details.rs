@@ -168,7 +168,7 @@ fn draw_line(model: &Model, canvas: &mut Canvas<'_>, shown: Shown<'_>) {
         (format!("{} {dot} {} ", shown.kind(), words::state_of(shown)), Role::Text),
     ];
     if shown.own().is_none() {
-        spans.push((format!("{dot} foreign, not ganger's own "), Role::Dim));
+        spans.push((format!("{dot} foreign "), Role::Dim));
     }
     if let Some(lock) = shown.own()
         && let LockState::BoundedSemaphore { max, .. } | LockState::Semaphore { max, .. } =

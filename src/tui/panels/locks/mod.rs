@@ -102,7 +102,7 @@ impl Panel for LocksPanel {
     fn is_there(&self, model: &Model) -> bool {
         let shared = &model.snapshot.shared;
         // In a run without primitives of its own it comes when it is asked for.
-        shared.total > 0 || (model.observes() && !shared.foreign.is_empty())
+        shared.total > 0 || (!shared.foreign.is_empty() && is_its_view(model))
     }
 
     fn want(&self, model: &Model, width: u16) -> u16 {
@@ -199,8 +199,7 @@ impl Panel for LocksPanel {
 
     fn ask(&self, model: &mut Model, actions: &mut Vec<Action>) {
         // Looking at everything costs something: only for somebody who looks at this panel.
-        let is_its_view = model.views.get(model.view).is_some_and(|view| view.name == "locks");
-        if model.focus == super::LOCKS || is_its_view {
+        if model.focus == super::LOCKS || is_its_view(model) {
             super::waits::ask(model, actions);
         }
     }
@@ -234,6 +233,11 @@ impl Panel for LocksPanel {
             sort(model, by);
         }
     }
+}
+
+/// Whether the view that is made for it is on the screen.
+fn is_its_view(model: &Model) -> bool {
+    model.views.get(model.view).is_some_and(|view| view.name == "locks")
 }
 
 fn sort(model: &mut Model, by: usize) {
@@ -545,6 +549,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     let (width, height) = (canvas.width(), canvas.height());
     if shown::all(model).next().is_none() {
         let text = match model.snapshot.shared.total {
+            0 if model.observes() => "nobody was seen to wait for a lock",
             0 => {
                 "nothing is shared: `ganger lock NAME -- CMD`, or `locks: [NAME]` in the task file"
             }

@@ -160,13 +160,18 @@ pub fn foot(model: &Model, width: u16) -> Vec<Span> {
     // The graph ends at the right edge of the inside; the foot ends two cells before it.
     let Some(gap) = width.checked_sub(spans_width(&axis)) else { return axis };
     let has = |what| columns.iter().any(|column| column.what == what);
-    let words = match model.snapshot.shared.foreign.is_empty() {
-        true => "p95: 95 of 100 waits (w) and holds (h) are shorter".to_owned(),
-        false => format!("{} not ganger's own: sampled from outside", model.look.glyphs.foreign),
-    };
-    let is_told = has(What::HoldP95) || !model.snapshot.shared.foreign.is_empty();
+    let mut legend: Vec<String> = Vec::new();
+    if !model.snapshot.shared.foreign.is_empty() {
+        legend.push(format!("{} not ganger's own: sampled", model.look.glyphs.foreign));
+    }
+    let p95 = "p95: 95 of 100 waits (w) and holds (h) are shorter".to_owned();
+    let room = usize::from(gap).checked_sub(legend.iter().map(|text| text.width() + 2).sum());
+    if has(What::HoldP95) && room.is_some_and(|room| p95.width() + 2 <= room) {
+        legend.push(p95);
+    }
+    let words = legend.join("  ");
     match gap.checked_sub(words.width() as u16 + 2) {
-        Some(rest) if is_told => {
+        Some(rest) if !words.is_empty() => {
             let line = format!(" {} ", line.repeat(usize::from(rest)));
             [vec![(words, Role::Dim), (line, Role::Border)], axis].concat()
         }
