@@ -165,7 +165,19 @@ impl Known {
 }
 
 fn key(wait: &Waiting) -> Key {
-    (wait.resource.kind, wait.resource.id.clone())
+    let id = match announced(wait) {
+        Some(name) => format!("{}:{name}", wait.who.proc.pid),
+        None => wait.resource.id.clone(),
+    };
+    (wait.resource.kind, id)
+}
+
+/// What a thread of Python waits for to be announced, such as an item of a queue. Each such wait
+/// has a lock of its own (`threading.Condition.wait`), so what is waited for is known by its name
+/// alone: all of one name in a process are one.
+fn announced(wait: &Waiting) -> Option<&str> {
+    let name = wait.resource.name.as_deref().filter(|name| !name.starts_with('#'));
+    name.filter(|_| wait.resource.kind == WaitKind::Condvar)
 }
 
 /// Whether a wait is for a lock or a queue that is not ganger's own.
@@ -173,12 +185,14 @@ pub fn counts(wait: &Waiting) -> bool {
     match wait.resource.kind {
         WaitKind::GangerLock => false,
         WaitKind::PipeRead | WaitKind::PipeWrite => is_of_queue(&wait.frames),
+        // A queue's own thread that has nothing to send is idle.
+        WaitKind::Condvar => !is_of_queue(&wait.frames),
         kind => kind.is_a_lock(),
     }
 }
 
-/// Whether Python's `multiprocessing` reads or writes the pipe beneath one of its queues: a pipe
-/// that is waited for by anybody else is no lock.
+/// Whether it is Python's `multiprocessing` that waits, for one of its queues. A pipe that anybody
+/// else waits for is no lock.
 fn is_of_queue(frames: &[Frame]) -> bool {
     let is_queues = |frame: &Frame| {
         let file = frame.file.as_deref().unwrap_or_default();
@@ -191,6 +205,9 @@ fn is_of_queue(frames: &[Frame]) -> bool {
 fn name(wait: &Waiting) -> String {
     match (wait.resource.kind, &wait.resource.name) {
         (WaitKind::PipeRead | WaitKind::PipeWrite, _) => format!("Queue {}", wait.resource.id),
+        (_, Some(name)) if announced(wait).is_some() => {
+            format!("{name} (pid {})", wait.who.proc.pid)
+        }
         (_, Some(name)) => name.clone(),
         (_, None) => wait.resource.id.clone(),
     }

@@ -157,6 +157,31 @@ fn only_locks_that_are_not_gangers_own_are_remembered() {
 }
 
 #[test]
+fn what_is_announced_within_a_process_is_one_whatever_it_is_waited_with() {
+    let mut all =
+        report(1_000, &["11 condvar:a", "11.1 condvar:b", "21 condvar:c", "11.2 condvar:d"]);
+    for wait in all.waits.iter_mut().take(3) {
+        wait.resource.name = Some("an item in a queue.Queue".to_owned());
+    }
+    let mut feeder = wait("11.4 condvar:e");
+    feeder.resource.name = Some("threading.Condition".to_owned());
+    feeder.frames = vec![Frame {
+        language: Language::Python,
+        function: "_feed".to_owned(),
+        file: Some("/usr/lib/python3.11/multiprocessing/queues.py".to_owned()),
+        ..Frame::default()
+    }];
+    all.waits.push(feeder);
+    let mut seen = Contention::default();
+    seen.see(&mut all);
+    let mut titles: Vec<(String, u32)> =
+        seen.view().0.iter().map(|lock| (lock.title(), lock.n_waiters)).collect();
+    titles.sort();
+    let item = |pid: i32| format!("an item in a queue.Queue (pid {pid})");
+    assert_eq!(titles, [(item(11), 2), (item(21), 1), ("condvar #1".to_owned(), 1)]);
+}
+
+#[test]
 fn locks_without_a_name_keep_their_number_in_every_report() {
     let mut seen = Contention::default();
     seen.see(&mut report(1_000, &["11 mutex:z"]));

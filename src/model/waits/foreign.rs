@@ -19,7 +19,7 @@ pub struct QueueFill {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ForeignLock {
     pub kind: WaitKind,
-    /// As [`super::Resource::id`].
+    /// Tells it from others of its kind, in most cases as [`super::Resource::id`].
     pub id: String,
     /// `#2`, `Lock #2`, a path.
     pub name: String,
