@@ -23,7 +23,7 @@ fn wait(text: &str) -> Waiting {
     let (pid, thread) = words[0].split_once('.').unwrap_or((words[0], "0"));
     let (pid, thread): (i32, i32) = (pid.parse().unwrap(), thread.parse().unwrap());
     let (kind, id) = words[1].split_once(':').unwrap();
-    let job = (pid < 90).then(|| AttemptId { job: JobNo(pid as u32 / 10), n: 1 });
+    let job = (pid < 90).then_some(AttemptId { job: JobNo(pid as u32 / 10), n: 1 });
     let holder = after("by").map(|pid| held(pid, true));
     Waiting {
         who: Member { proc: proc(pid), tid: pid + thread, name: "p".to_owned(), attempt: job },
