@@ -9,6 +9,7 @@ use crate::control::proto::Got;
 use crate::model::harmless::harmless_line;
 use crate::model::locks::{Deadlock, Given, LockState, LockView, Op, Party};
 use crate::model::query::{Durations, Query, Reply};
+use crate::model::waits::foreign::ForeignLock;
 use crate::model::{Mono, RunInfo, Wall};
 use crate::report::words;
 use serde_json::{Value, json};
@@ -24,6 +25,19 @@ const NAMED: usize = 2;
 /// When there is no such run, or it does not answer.
 pub fn locks(args: &LocksArgs) -> Result<i32, Failure> {
     let mut reached = called_in(args.run.as_deref())?;
+    if args.foreign {
+        let foreign = foreign(&mut reached)?;
+        let now = clock::mono();
+        if args.json {
+            let rows = foreign.iter().map(|lock| super::foreign::json(lock, &reached.info, now));
+            print::json(&rows.collect())?;
+        } else if foreign.is_empty() {
+            eprintln!("nobody was seen to wait for a lock that is not ganger's own");
+        } else {
+            print::bytes(super::foreign::drawn(&foreign, now).as_bytes())?;
+        }
+        return Ok(exit::OK);
+    }
     let answer = reached.asker.ask(Op::List { names: Vec::new() });
     let answer = answer.map_err(|e| reach::unreachable(&reached.known.id, &e))?;
     let Got::Given(Given::Table { locks }) = answer else { return Err(reach::misunderstood()) };
@@ -31,12 +45,29 @@ pub fn locks(args: &LocksArgs) -> Result<i32, Failure> {
     if args.json {
         let rows = locks.iter().map(|lock| lock_json(lock, &reached.info, now));
         print::json(&rows.collect())?;
-    } else if locks.is_empty() {
-        eprintln!("nothing is shared in this run");
-    } else {
-        print::bytes(drawn(&locks, now).as_bytes())?;
+        return Ok(exit::OK);
+    }
+    let foreign = foreign(&mut reached)?;
+    let mut tables = Vec::new();
+    if !locks.is_empty() {
+        tables.push(drawn(&locks, now));
+    }
+    if !foreign.is_empty() {
+        tables.push(super::foreign::drawn(&foreign, now));
+    }
+    match tables.is_empty() {
+        true => eprintln!("nothing is shared in this run"),
+        false => print::bytes(tables.join("\n").as_bytes())?,
     }
     Ok(exit::OK)
+}
+
+/// Locks that are not ganger's own.
+fn foreign(reached: &mut Reached) -> Result<Vec<ForeignLock>, Failure> {
+    let Reply::Status { snapshot, .. } = reached.ask(Query::Status)? else {
+        return Err(reach::misunderstood());
+    };
+    Ok(snapshot.shared.foreign)
 }
 
 /// Prints the circles of waits.
@@ -70,11 +101,11 @@ pub(super) fn called_in(run: Option<&str>) -> Result<Reached, Failure> {
     reach(run.or(own))
 }
 
-fn shown(text: &str) -> String {
+pub(super) fn shown(text: &str) -> String {
     harmless_line(text.as_bytes(), CELL_CHARS)
 }
 
-fn since(since: Mono, now: Mono) -> String {
+pub(super) fn since(since: Mono, now: Mono) -> String {
     words::duration(now.since(since))
 }
 
@@ -124,7 +155,7 @@ fn share(lock: &LockView) -> String {
     }
 }
 
-fn named(parties: &[String], total: usize) -> String {
+pub(super) fn named(parties: &[String], total: usize) -> String {
     let shown = parties.len().min(NAMED);
     let mut text = parties[..shown].join(", ");
     if total > shown {
@@ -166,12 +197,12 @@ fn state_words(lock: &LockView) -> String {
 }
 
 /// A moment of CLOCK_MONOTONIC as RFC 3339.
-fn moment(at: Mono, info: &RunInfo) -> String {
+pub(super) fn moment(at: Mono, info: &RunInfo) -> String {
     let micros = info.started_at.0 + at.0.cast_signed() - info.started_mono.0.cast_signed();
     Wall(micros).rfc3339()
 }
 
-fn party_json(party: &Party) -> Value {
+pub(super) fn party_json(party: &Party) -> Value {
     json!({
         "job": party.attempt.map(|attempt| attempt.job),
         "attempt": party.attempt.map(|attempt| attempt.n),

@@ -6,6 +6,7 @@ pub mod contention;
 pub mod dry_run;
 pub mod events;
 pub mod failure;
+mod foreign;
 pub mod job;
 pub mod jobs;
 pub mod lines;

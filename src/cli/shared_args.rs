@@ -386,6 +386,9 @@ pub struct LocksArgs {
     /// The run, by its id or the beginning of it; may be left out inside of a job, or when only
     /// one runs
     pub run: Option<String>,
+    /// Only locks that are not ganger's own, as looks from outside have sampled them
+    #[arg(long)]
+    pub foreign: bool,
     /// As JSON
     #[arg(long)]
     pub json: bool,

@@ -326,13 +326,14 @@ fn watch(
     let xray = Xray::start(
         move || tracker(&start) as Box<dyn xray::Looks>,
         complete,
-        move |report| drop(told.send(report)),
+        move |what| drop(told.send(what)),
     )
     .map_err(|e| Failure::own(format!("cannot start a thread that looks: {e}")))?;
     xray.follow(roots);
     xray.watch(true);
     let mut last: Option<Report> = None;
-    for mut report in coming {
+    for told in coming {
+        let xray::Told::News(mut report) = told else { continue };
         report.pid = Some(proc.pid);
         if report.processes == 0 {
             if last.is_none() {
@@ -349,7 +350,7 @@ fn watch(
             }
             show(args, &report, job.as_ref())?;
         }
-        last = Some(report);
+        last = Some(*report);
     }
     Ok(last.as_ref().map_or(exit::OK, exit_of))
 }

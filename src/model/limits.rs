@@ -156,6 +156,11 @@ pub const NAMES_AT_ONCE: usize = 1000;
 pub const ENDLESS_WAIT: Duration = Duration::from_secs(60);
 /// Primitives in a snapshot: more do not fit any screen.
 pub const SNAPSHOT_LOCKS: usize = 64;
+/// Locks that are not ganger's own of which it is remembered what waiting for them cost: those
+/// that nobody has waited for the longest are forgotten first. A hundred bytes each and more.
+pub const FOREIGN_LOCKS: usize = 512;
+/// Of them in a snapshot.
+pub const SNAPSHOT_FOREIGN: usize = 64;
 /// Holders, and waiters, that are shown of one primitive.
 pub const VIEW_PARTIES: usize = 32;
 /// How often one that waits for several locks may be overtaken before it gets what is free

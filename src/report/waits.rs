@@ -157,6 +157,7 @@ mod tests {
             rule: Rule::Any,
             timeout: false,
             since: Some(Mono(1_000_000)),
+            fill: None,
             frames: vec![Frame {
                 language: Language::Python,
                 function: "copy".to_owned(),

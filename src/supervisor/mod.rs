@@ -41,7 +41,6 @@ use crate::model::locks::Name;
 use crate::model::query::Query;
 use crate::model::sentence;
 use crate::model::waits::SharedWaits;
-use crate::model::waits::report::Report;
 use crate::model::{
     Answer, Asked, Command, Event, Mono, Now, PauseTarget, ProcRef, Requester, RunInfo, Sample,
     Snapshot, StopHow, TaskInfo,
@@ -136,7 +135,7 @@ enum Message {
     ProcessEnded(ProcRef),
     /// All jobs only wait, as was asked under this number.
     NoHelp(u64),
-    Waits(Box<Report>),
+    Waits(xray::Told),
     /// X-ray asks for what clients wait for.
     SharedWaits(std_mpsc::SyncSender<SharedWaits>),
     Previewed(Previewed),
@@ -512,7 +511,7 @@ impl Supervisor {
             Message::Searched(searched) => self.searched(searched),
             Message::ProcessEnded(proc) => self.process_ended(proc),
             Message::NoHelp(no) => self.input(Input::NoHelp { no }),
-            Message::Waits(report) => self.saw_waits(*report),
+            Message::Waits(told) => self.saw_waits(told),
             Message::Previewed(previewed) => self.previewed(previewed),
             Message::SharedWaits(to) => drop(to.try_send(self.shared_waits())),
         }

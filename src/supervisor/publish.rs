@@ -189,6 +189,7 @@ impl Publisher {
         let counts = *state.counts();
         let rate_per_s = self.rate.per_second(now.mono);
         let youngest = state.attempts_running().map(|a| now.mono.since(a.launched)).min();
+        let (foreign, foreign_total) = self.waits.foreign();
         Snapshot {
             seq: self.seq,
             at: now,
@@ -214,6 +215,8 @@ impl Publisher {
                 total: u32::try_from(state.locks().len()).unwrap_or(u32::MAX),
                 lost_us: micros(state.locks().lost_by_jobs(now.mono)),
                 deadlocks: state.deadlocks().to_vec(),
+                foreign,
+                foreign_total,
             },
             stuck: state.stuck().to_vec(),
             xray: self.waits.view(),

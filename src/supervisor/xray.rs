@@ -56,6 +56,15 @@ impl Looks for Tracker {
 /// look, so that what it adds is not older than the look.
 pub type Complete = Box<dyn FnMut(&mut Look) + Send>;
 
+/// What the loop tells.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Told {
+    /// A report that differs from the one before, or any while somebody watches.
+    News(Box<Report>),
+    /// A look at this time showed the same as the last report.
+    Same(Mono),
+}
+
 /// A running loop. It ends when this is dropped.
 pub struct Xray {
     orders: Sender<Order>,
@@ -68,15 +77,14 @@ enum Order {
 }
 
 impl Xray {
-    /// Starts the loop; `told` gets every report that differs from the one before, and while
-    /// somebody watches every one.
+    /// Starts the loop; `told` gets what comes of every look.
     ///
     /// # Errors
     /// When no thread can be started.
     pub fn start(
         looks: impl FnOnce() -> Box<dyn Looks> + Send + 'static,
         complete: Option<Complete>,
-        told: impl FnMut(Report) + Send + 'static,
+        told: impl FnMut(Told) + Send + 'static,
     ) -> std::io::Result<Xray> {
         let (orders, coming) = mpsc::channel();
         let thread = std::thread::Builder::new().name("xray".to_owned());
@@ -104,13 +112,13 @@ impl Drop for Xray {
 fn run(
     state: &mut Loop,
     coming: &mpsc::Receiver<Order>,
-    mut told: impl FnMut(Report) + Send + 'static,
+    mut told: impl FnMut(Told) + Send + 'static,
 ) {
     loop {
         let now = clock::mono();
         if state.wake_at <= now {
-            if let Some(report) = state.turn(now, clock::mono) {
-                told(report);
+            if let Some(what) = state.turn(now, clock::mono) {
+                told(what);
             }
             continue;
         }
@@ -168,13 +176,13 @@ impl Loop {
     }
 
     /// Does what is due, and returns what is to be told.
-    fn turn(&mut self, now: Mono, clock: impl Fn() -> Mono) -> Option<Report> {
+    fn turn(&mut self, now: Mono, clock: impl Fn() -> Mono) -> Option<Told> {
         let pace = if self.is_watched { TICK_WATCHED } else { TICK };
         self.wake_at = now + pace;
         if !self.has_roots {
             self.suspicion = None;
             self.told.as_ref()?;
-            return self.news(Report { at: now, ..Report::default() });
+            return Some(self.tell(Report { at: now, ..Report::default() }));
         }
         let first = self.suspicion.take();
         if first.is_none() && !self.is_due(now) {
@@ -192,7 +200,7 @@ impl Loop {
             }
             None => xray::judge(&look, &look),
         };
-        self.news(report)
+        Some(self.tell(report))
     }
 
     /// Ticks, and says whether it is time for a look.
@@ -221,12 +229,17 @@ impl Loop {
         look
     }
 
-    /// A report that is worth telling.
-    fn news(&mut self, report: Report) -> Option<Report> {
+    /// The whole report only where it is news: many processes make a large one.
+    fn tell(&mut self, report: Report) -> Told {
         let is_news =
             self.is_watched || self.told.as_ref().is_none_or(|told| differ(told, &report));
+        if !is_news {
+            let at = report.at;
+            self.told = Some(report);
+            return Told::Same(at);
+        }
         self.told = Some(report.clone());
-        is_news.then_some(report)
+        Told::News(Box::new(report))
     }
 }
 

@@ -87,6 +87,8 @@ pub struct Glyphs {
     /// Before who holds a lock, and who waits for it.
     pub holder: &'static str,
     pub waiter: &'static str,
+    /// Before what is not ganger's own.
+    pub foreign: &'static str,
     /// Waits, and will for ever.
     pub stuck: &'static str,
     /// Before an input line.
@@ -137,6 +139,7 @@ const BRAILLE: Glyphs = Glyphs {
     activity: ["▇", "▒", "≈", "·"],
     holder: "■",
     waiter: "○",
+    foreign: "◇",
     stuck: "●",
     prompt: "›",
     cursor: "┊",
@@ -175,6 +178,7 @@ const BLOCK: Glyphs = Glyphs {
     activity: ["█", "▒", "~", "·"],
     holder: "█",
     waiter: "o",
+    foreign: "~",
     stuck: "@",
     prompt: ">",
     cursor: "│",
@@ -267,12 +271,12 @@ mod tests {
             set: _, corners, divider, bar_full, bar_parts, bar_rest, levels, classes, idle, marker,
             done, failed, running, paused, ended, queued, retried, warning, ellipsis, times, minus,
             arrow, back, dot, edge, digits, sort, tree, fold, scroll, more, tag, activity, holder,
-            waiter, stuck, prompt, cursor, density, others, solid,
+            waiter, foreign, stuck, prompt, cursor, density, others, solid,
         } = *Glyphs::of(set);
         let single = [
             divider, bar_full, bar_rest, idle, marker, done, failed, running, paused, ended, queued,
-            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, stuck, prompt,
-            cursor, solid,
+            retried, warning, ellipsis, times, minus, arrow, back, dot, edge, tag, holder, waiter, foreign, stuck,
+            prompt, cursor, solid,
         ];
         // A part of a bar may be too small to be drawn.
         let parts = bar_parts.iter().copied().filter(|p| !p.is_empty());
@@ -322,7 +326,7 @@ mod tests {
                 &g.digits,
                 &g.scroll,
                 &g.fold,
-                &[g.holder, g.waiter, g.stuck],
+                &[g.holder, g.waiter, g.foreign, g.stuck],
                 &[g.done, g.failed, g.running, g.paused, g.warning],
             ];
             for group in groups {

@@ -97,7 +97,9 @@ pub fn views_of_tree() -> Vec<View> {
     let rows = vec![row(&["cores"]), row(&["workers"]), row(&["waits"])];
     let overview = View { name: "overview".to_owned(), rows, wide: Vec::new() };
     let waits = View { name: "waits".to_owned(), rows: vec![row(&["waits"])], wide: Vec::new() };
-    vec![overview, waits]
+    let rows = vec![row(&["locks"]), row(&["workers"])];
+    let locks = View { name: "locks".to_owned(), rows, wide: Vec::new() };
+    vec![overview, waits, locks]
 }
 
 /// Puts the layouts of a configuration in place of the built-in ones; returns what is wrong with

@@ -3,9 +3,9 @@
 
 use super::axis::Axis;
 use super::history::STEP_US;
-use crate::model::locks::{LockState, LockView, Name};
+use crate::model::locks::{LockState, LockView, Name, SharedView};
 use crate::model::{Mono, Snapshot};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Points kept: an hour.
 const KEPT: usize = 7_200;
@@ -47,32 +47,28 @@ impl LockHistory {
     pub fn sample(&mut self, step: u64, snapshot: &Snapshot) {
         self.next = step + 1;
         let shared = &snapshot.shared;
-        if shared.total == 0 && self.series.is_empty() {
+        let seen = seen(shared);
+        if seen.is_empty() && self.series.is_empty() {
             return;
         }
         let busy = snapshot.workers.iter().filter(|worker| worker.work.is_some()).count();
         let lost = shared.lost_us.saturating_sub(self.lost_us) / 1000;
         self.lost_us = self.lost_us.max(shared.lost_us);
         push(&mut self.busy, (small(busy as u64), u32::try_from(lost).unwrap_or(u32::MAX)));
-        let seen = |name: &Name| shared.locks.iter().any(|lock| lock.name == *name);
-        for (name, series) in &mut self.series {
-            if !seen(name) {
-                push(&mut series.points, LockPoint::default());
-            }
+        let names: BTreeSet<Name> = seen.iter().map(|(name, ..)| name.clone()).collect();
+        for (_, series) in self.series.iter_mut().filter(|(name, _)| !names.contains(*name)) {
+            push(&mut series.points, LockPoint::default());
         }
-        for lock in &shared.locks {
-            if !self.series.contains_key(&lock.name) {
-                self.make_room(seen);
-                let lost_us = lock.stats.jobs_lost_us;
-                let series = Series { lost_us, points: VecDeque::new() };
-                self.series.insert(lock.name.clone(), series);
+        for (name, mut point, lost_us) in seen {
+            if !self.series.contains_key(&name) {
+                self.make_room(|name| names.contains(name));
+                self.series.insert(name.clone(), Series { lost_us, points: VecDeque::new() });
             }
-            if let Some(series) = self.series.get_mut(&lock.name) {
-                let lost = lock.stats.jobs_lost_us.saturating_sub(series.lost_us) / 1000;
-                series.lost_us = series.lost_us.max(lock.stats.jobs_lost_us);
-                let lost_ms = u32::try_from(lost).unwrap_or(u32::MAX);
-                let waiters = small(u64::from(lock.n_waiters));
-                push(&mut series.points, LockPoint { waiters, depth: depth(lock), lost_ms });
+            if let Some(series) = self.series.get_mut(&name) {
+                let lost = lost_us.saturating_sub(series.lost_us) / 1000;
+                series.lost_us = series.lost_us.max(lost_us);
+                point.lost_ms = u32::try_from(lost).unwrap_or(u32::MAX);
+                push(&mut series.points, point);
             }
         }
     }
@@ -148,6 +144,23 @@ impl LockHistory {
     }
 }
 
+/// Everything that a snapshot tells of: by its name, how it is, and what it cost jobs so far.
+fn seen(shared: &SharedView) -> Vec<(Name, LockPoint, u64)> {
+    let point = |waiters: u32, depth: u16| LockPoint {
+        waiters: small(u64::from(waiters)),
+        depth,
+        lost_ms: 0,
+    };
+    let own = shared.locks.iter().map(|lock| {
+        (lock.name.clone(), point(lock.n_waiters, depth(lock)), lock.stats.jobs_lost_us)
+    });
+    let foreign = shared.foreign.iter().map(|lock| {
+        let depth = lock.fill.map_or(0, |fill| small(u64::from(fill.depth)));
+        (lock.key(), point(lock.n_waiters, depth), lock.stats.jobs_waited_us)
+    });
+    own.chain(foreign).collect()
+}
+
 fn depth(lock: &LockView) -> u16 {
     match &lock.state {
         LockState::Queue { depth, .. } => small(*depth),
@@ -170,7 +183,7 @@ fn push<T>(series: &mut VecDeque<T>, value: T) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::locks::{LockStats, SharedView};
+    use crate::model::locks::LockStats;
     use crate::model::{WorkerState, WorkerView};
 
     fn snapshot(waiters: u32, lost_ms: u64) -> Snapshot {

@@ -657,6 +657,11 @@ fn clean_shared(shared: &mut SharedView) {
             *value = one_line(value);
         }
     }
+    for lock in &mut shared.foreign {
+        (lock.name, lock.id) = (one_line(&lock.name), one_line(&lock.id));
+        lock.holders.iter_mut().for_each(|holder| clean(&mut holder.party));
+        lock.waiters.iter_mut().for_each(|waiter| clean(&mut waiter.party));
+    }
     for deadlock in &mut shared.deadlocks {
         deadlock.text = one_line(&deadlock.text);
         deadlock.members.iter_mut().for_each(|member| clean(&mut member.party));

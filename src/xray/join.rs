@@ -77,6 +77,7 @@ fn fact(look: &Look, seen: &WaitFact, wait: &SharedWait) -> WaitFact {
         ends_by_signal: wait.kind != WaitKind::GangerLock,
         on_death: OnDeath::Nothing,
         waiter: seen.waiter,
+        fill: None,
         frames: seen.frames.clone(),
     }
 }

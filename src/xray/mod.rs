@@ -17,6 +17,7 @@
 //! gone; else **stalled**.
 
 mod andor;
+mod contention;
 mod findings;
 mod graph;
 mod join;
@@ -26,6 +27,7 @@ mod preview;
 #[cfg(test)]
 mod tests;
 
+pub use contention::Contention;
 pub use join::join;
 pub use preview::preview;
 
@@ -152,6 +154,7 @@ fn waiting(
         rule: if wait.needs.len() > 1 { Rule::All } else { Rule::Any },
         timeout: wait.timeout,
         since: seen.thread.still_since,
+        fill: wait.fill,
         frames: wait.frames.clone(),
         finding,
         outside: outside.or_else(by_signal),

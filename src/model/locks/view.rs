@@ -6,6 +6,7 @@ use crate::model::ids::{JobNo, TaskIdx};
 use crate::model::query::Durations;
 use crate::model::time::Mono;
 use crate::model::waits::ThreadRef;
+use crate::model::waits::foreign::ForeignLock;
 use crate::model::waits::stuck::Stuck;
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,17 @@ pub struct SharedView {
     pub lost_us: u64,
     /// Circles of waits at this moment, oldest first.
     pub deadlocks: Vec<Deadlock>,
+    /// Locks that ganger does not own and somebody was seen to wait for: those with waiters first,
+    /// then those that cost most time. At most [`crate::model::limits::SNAPSHOT_FOREIGN`].
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub foreign: Vec<ForeignLock>,
+    /// All of them that are remembered.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub foreign_total: u32,
+}
+
+fn is_zero(n: &u32) -> bool {
+    *n == 0
 }
 
 /// A primitive at one moment.

@@ -5,6 +5,7 @@
 //! live. A wait whose end somebody unseen might bring has [`Waker::Outside`] among its wakers.
 
 pub mod dot;
+pub mod foreign;
 pub mod preview;
 pub mod report;
 mod shared;
@@ -15,6 +16,7 @@ pub use shared::{SharedWait, SharedWaits};
 
 use super::ids::{AttemptId, ProcRef};
 use super::time::Mono;
+use foreign::QueueFill;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -110,6 +112,8 @@ pub struct WaitFact {
     pub ends_by_signal: bool,
     /// What the death of its owner does to it.
     pub on_death: OnDeath,
+    /// What is in the queue that it waits for, where that could be read.
+    pub fill: Option<QueueFill>,
     /// Innermost first. Empty where nobody looked.
     pub frames: Vec<Frame>,
 }

@@ -1,5 +1,6 @@
 //! What follows from a look at blocked threads: verdicts, and every wait in words.
 
+use super::foreign::QueueFill;
 use super::{Frame, LastOwner, NotVisible, Resource};
 use crate::model::ids::{AttemptId, ProcRef};
 use crate::model::time::Mono;
@@ -82,6 +83,9 @@ pub struct Waiting {
     pub rule: Rule,
     pub timeout: bool,
     pub since: Option<Mono>,
+    /// What is in the queue that it waits for, where that could be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fill: Option<QueueFill>,
     pub frames: Vec<Frame>,
     /// Its place in [`Report::findings`], and whether it is of the core.
     pub finding: Option<(u32, Part)>,

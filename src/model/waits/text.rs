@@ -84,6 +84,11 @@ impl<'a> Words<'a> {
             let _ = write!(text, " {}", age(self.at.since(since)));
         }
         text += &self.object(wait);
+        if let Some(fill) = wait.fill {
+            let of = fill.capacity.map_or(String::new(), |max| format!(" of {max}"));
+            let items = if fill.depth == 1 { "item" } else { "items" };
+            let _ = write!(text, ", with {}{of} {items} in it", fill.depth);
+        }
         if wait.timeout {
             text += ", with a timeout";
         }

@@ -125,6 +125,7 @@ impl Fact {
             certainty: self.certainty,
             ends_by_signal: self.ends_by_signal,
             on_death: self.on_death,
+            fill: None,
             frames: Vec::new(),
         }
     }

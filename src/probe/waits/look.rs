@@ -218,6 +218,10 @@ impl<'s> Search<'s> {
                 insight.refine(self.scene, process, thread, &mut fact);
             }
         }
+        if fact.resource.kind == WaitKind::PipeRead {
+            let mut insights = self.insights.iter_mut();
+            fact.fill = insights.find_map(|insight| insight.queue(process, thread));
+        }
         if self.with_frames {
             let frames = self.insights.iter_mut().map(|insight| insight.frames(process, thread));
             fact.frames = frames.into_iter().find(|f| !f.is_empty()).unwrap_or_default();

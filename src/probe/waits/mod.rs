@@ -40,6 +40,7 @@ pub use tracker::Tracker;
 
 use crate::model::AttemptId;
 use crate::model::ids::ProcRef;
+use crate::model::waits::foreign::QueueFill;
 use crate::model::waits::{Frame, WaitFact};
 use process::{Process, Thread};
 use scene::Scene;
@@ -78,6 +79,11 @@ pub trait Insight: Send {
 
     /// Looks closer at a wait on a futex, and says better what it is where it can.
     fn refine(&mut self, scene: &Scene, process: &Process, thread: &Thread, wait: &mut WaitFact);
+
+    /// What is in the queue whose pipe a thread reads from; `None` where it cannot tell.
+    fn queue(&mut self, _process: &Process, _thread: &Thread) -> Option<QueueFill> {
+        None
+    }
 
     /// Where a thread stands, innermost first; empty where it cannot tell.
     fn frames(&mut self, process: &Process, thread: &Thread) -> Vec<Frame>;

@@ -8,7 +8,7 @@ mod processes;
 mod view;
 
 use super::waits::named;
-use super::xray::{Looks, Proof, Xray, look_at};
+use super::xray::{Looks, Proof, Told, Xray, look_at};
 use crate::clock;
 use crate::control::proto::{PROTOCOL, ToClient, ToServer};
 use crate::exec::signal_proc;
@@ -18,7 +18,7 @@ use crate::model::waits::report::Report;
 use crate::model::{Answer, AttemptId, Command, Mono, ProcRef, RunInfo, Sample, signal_name};
 use crate::probe::waits::{Root, Tracker};
 use crate::probe::{Probe, WatchList};
-use crate::xray;
+use crate::xray::{self, Contention};
 use processes::Processes;
 use std::io::{self, BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
@@ -39,7 +39,7 @@ enum Happening {
     Front(ToServer),
     FrontGone,
     Sample(Arc<Sample>),
-    Waits(Box<Report>),
+    Waits(Told),
     Previewed(u64, Box<Preview>),
     /// The command line of a process.
     Called(ProcRef, String),
@@ -55,6 +55,7 @@ struct Observer {
     processes: Processes,
     sample: Arc<Sample>,
     report: Option<Report>,
+    contention: Contention,
     seq: u64,
     began: Mono,
     /// The screen wants snapshots.
@@ -81,7 +82,7 @@ pub fn start(root: ProcRef, name: &str, folder: PathBuf) -> io::Result<UnixStrea
         |_| {},
     )?;
     let to = to_self.clone();
-    let told = move |report| drop(to.send(Happening::Waits(Box::new(report))));
+    let told = move |told| drop(to.send(Happening::Waits(told)));
     let xray = Xray::start(tracker, None, told)?;
     xray.follow(vec![Root { proc: root, attempt: None }]);
     let info = view::info(root, name, &folder);
@@ -94,6 +95,7 @@ pub fn start(root: ProcRef, name: &str, folder: PathBuf) -> io::Result<UnixStrea
         processes: Processes::new(root, to_self),
         sample: Arc::default(),
         report: None,
+        contention: Contention::default(),
         seq: 0,
         began: clock::mono(),
         wanted: false,
@@ -143,7 +145,7 @@ impl Observer {
             match happenings.recv_timeout(patience) {
                 Ok(Happening::Front(message)) => self.said(message, info),
                 Ok(Happening::Sample(sample)) => self.sampled(sample),
-                Ok(Happening::Waits(report)) => self.saw(*report),
+                Ok(Happening::Waits(told)) => self.saw(told),
                 Ok(Happening::Previewed(id, preview)) => {
                     self.send(&reply(id, Reply::KillPreview { preview }));
                 }
@@ -257,17 +259,24 @@ impl Observer {
             self.ended = self.processes.is_empty();
             if self.ended {
                 (self.xray, self.report) = (None, None);
+                self.contention.nobody_waits();
             }
         }
         self.publish();
     }
 
-    fn saw(&mut self, mut report: Report) {
+    fn saw(&mut self, told: Told) {
         if self.ended {
             return;
         }
+        let mut report = match (told, &self.report) {
+            (Told::News(report), _) => *report,
+            (Told::Same(at), Some(report)) => return self.contention.still(at, report),
+            (Told::Same(_), None) => return,
+        };
         report.pid = Some(self.root.pid);
         self.processes.attribute(&mut report);
+        self.contention.see(&mut report);
         named(&mut report);
         self.report = Some(report);
         self.publish();

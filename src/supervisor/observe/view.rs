@@ -39,6 +39,7 @@ pub fn snapshot(observer: &Observer, at: Now) -> Snapshot {
     let n = u32::try_from(rows.len()).unwrap_or(u32::MAX);
     let counts = Counts { total: n, running: n, ..Counts::default() };
     let (deadlocks, stuck) = observer.report.as_ref().map(circles).unwrap_or_default();
+    let (foreign, foreign_total) = observer.contention.view();
     let hidden = observer.processes.hidden;
     Snapshot {
         seq: observer.seq,
@@ -67,7 +68,7 @@ pub fn snapshot(observer: &Observer, at: Now) -> Snapshot {
             0 => Vec::new(),
             n => vec![format!("{n} more processes are not shown")],
         },
-        shared: SharedView { deadlocks, ..SharedView::default() },
+        shared: SharedView { deadlocks, foreign, foreign_total, ..SharedView::default() },
         stuck,
         xray: observer.report.as_ref().map(short),
         ..Snapshot::default()

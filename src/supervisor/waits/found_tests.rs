@@ -67,6 +67,7 @@ fn wait(text: &str, finding: Option<(u32, Part)>) -> Waiting {
         rule: Rule::Any,
         timeout: words.contains(&"timeout"),
         since: Some(SINCE),
+        fill: None,
         frames: Vec::new(),
         finding,
         outside: None,

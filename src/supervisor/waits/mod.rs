@@ -4,18 +4,19 @@
 mod found;
 mod kill;
 
-use super::xray::{Complete, Xray};
+use super::xray::{Complete, Told, Xray};
 use super::{Message, Supervisor};
 use crate::clock;
 use crate::engine::{Input, State};
 use crate::model::locks::WaitFor;
 use crate::model::query::Reply;
+use crate::model::waits::foreign::ForeignLock;
 use crate::model::waits::report::Report;
 use crate::model::waits::stuck::XrayView;
 use crate::model::waits::text::{self, Words};
 use crate::model::{AttemptId, Mono};
 use crate::probe::waits::Tracker;
-use crate::xray;
+use crate::xray::{self, Contention};
 pub use found::{circles, view as short};
 pub use kill::Previewed;
 use std::sync::mpsc::sync_channel;
@@ -38,6 +39,7 @@ pub struct Waits {
     why_not: Option<String>,
     report: Option<Report>,
     view: Option<XrayView>,
+    contention: Contention,
     watched_until: Option<Mono>,
     /// Other attempts run than the loop of x-ray knows of.
     is_behind: bool,
@@ -52,7 +54,7 @@ impl Waits {
             return Waits { why_not, ..Waits::default() };
         }
         let (of_told, of_shared) = (queue.clone(), queue.clone());
-        let told = move |report| drop(of_told.blocking_send(Message::Waits(Box::new(report))));
+        let told = move |told| drop(of_told.blocking_send(Message::Waits(told)));
         let tracker = || {
             let mut tracker = Tracker::new();
             tracker.set_frames(true);
@@ -79,6 +81,11 @@ impl Waits {
         found::wait_for(self.report.as_ref()?, attempt, Some(state))
     }
 
+    /// Locks that are not ganger's own, and how many of them are remembered.
+    pub fn foreign(&self) -> (Vec<ForeignLock>, u32) {
+        self.contention.view()
+    }
+
     /// Attempts have begun or ended.
     pub fn changed(&mut self) {
         self.is_behind = self.xray.is_some();
@@ -88,6 +95,7 @@ impl Waits {
     pub fn stop(&mut self) {
         (self.xray, self.report, self.view) = (None, None, None);
         (self.is_behind, self.watched_until) = (false, None);
+        self.contention.nobody_waits();
         self.why_not = Some("nothing runs: the run has ended".to_owned());
     }
 
@@ -140,11 +148,17 @@ fn complete(queue: mpsc::Sender<Message>) -> Complete {
 
 impl Supervisor {
     /// Takes in what x-ray saw.
-    pub(super) fn saw_waits(&mut self, report: Report) {
+    pub(super) fn saw_waits(&mut self, told: Told) {
         if self.exit_code.is_some() {
             return;
         }
-        let mut report = report;
+        let waits = &mut self.publisher.waits;
+        let mut report = match (told, &waits.report) {
+            (Told::News(report), _) => *report,
+            (Told::Same(at), Some(report)) => return waits.contention.still(at, report),
+            (Told::Same(_), None) => return,
+        };
+        waits.contention.see(&mut report);
         found::name(&mut report, self.engine.state());
         let sightings = found::sightings(&report, self.engine.state());
         let waits = &mut self.publisher.waits;

@@ -144,6 +144,7 @@ fn wait(who: ThreadRef, words: &[&str]) -> WaitFact {
             () if has("inheriting") => OnDeath::Aborts,
             () => OnDeath::Nothing,
         },
+        fill: None,
         frames: Vec::new(),
     }
 }

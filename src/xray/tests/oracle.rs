@@ -101,6 +101,7 @@ fn random_wait(dice: &mut Dice, who: ThreadRef, all: &[ThreadRef]) -> WaitFact {
         certainty: if dice.one_in(3) { Certainty::Inferred } else { Certainty::Proven },
         ends_by_signal: dice.one_in(3),
         on_death: OnDeath::Nothing,
+        fill: None,
         frames: Vec::new(),
     }
 }

@@ -1,6 +1,7 @@
 //! Locks, semaphores and queues of `multiprocessing`.
 
 use super::{Program, pythons, some_pythons};
+use ganger::model::waits::foreign::QueueFill;
 use ganger::model::waits::{Certainty, WaitKind};
 use std::path::PathBuf;
 
@@ -14,7 +15,12 @@ fn some(n_roles: usize, code: &str, check: fn(&mut Program)) {
     check_all(some_pythons(), n_roles, code, check);
 }
 
-fn check_all(pythons: Vec<(String, PathBuf)>, n_roles: usize, code: &str, check: fn(&mut Program)) {
+fn check_all(
+    pythons: Vec<(String, PathBuf)>,
+    n_roles: usize,
+    code: &str,
+    check: impl Fn(&mut Program),
+) {
     for (version, path) in pythons {
         for method in ["fork", "spawn"] {
             let code = code.replace("METHOD", method);
@@ -206,7 +212,8 @@ if __name__ == "__main__":
         if ganger::probe::stacks::HAS_PYTHON {
             assert_eq!(fact.resource.kind, WaitKind::PySemaphore, "{}", program.words);
             let name = fact.resource.name.as_deref();
-            assert_eq!(name, Some("room in a Queue (1 of 1 items)"), "{}", program.words);
+            assert_eq!(name, Some("room in Queue #1"), "{}", program.words);
+            assert_eq!(fact.fill, fill(1, Some(1)), "{}", program.words);
         }
     });
     some(3, &code.replace("SIZE", "7"), |program| {
@@ -215,8 +222,74 @@ if __name__ == "__main__":
         assert_eq!(fact.certainty, Certainty::Inferred);
         if ganger::probe::stacks::HAS_PYTHON {
             let name = fact.resource.name.as_deref();
-            assert_eq!(name, Some("room in a Queue (7 of 7 items)"), "{}", program.words);
+            assert_eq!(name, Some("room in Queue #1"), "{}", program.words);
+            assert_eq!(fact.fill, fill(7, Some(7)), "{}", program.words);
         }
+    });
+}
+
+fn fill(depth: u32, capacity: Option<u32>) -> Option<QueueFill> {
+    Some(QueueFill { depth, capacity })
+}
+
+#[test]
+fn who_gets_from_a_queue_shows_what_is_in_it() {
+    let code = r#"
+def getter(queue):
+    # Its attributes become a dictionary of their own.
+    if DICT: vars(queue)
+    role("getter")
+    queue.get()
+if __name__ == "__main__":
+    ctx = mp.get_context("METHOD")
+    # Another one whose objects lie beside those of the first.
+    queue, other = ctx.CLASS(SIZE), ctx.Queue(3)
+    # Who got before does not come back.
+    queue._rlock.acquire()
+    for _ in range(5): queue.put(b"x")
+    role("parent")
+    g = ctx.Process(target=getter, args=(queue,), daemon=True)
+    g.start()
+    time.sleep(600)
+"#;
+    if !ganger::probe::stacks::HAS_PYTHON {
+        return println!("skipped: built without reading Python frames");
+    }
+    for (class, size, capacity, dict) in [
+        ("Queue", "9", Some(9), "False"),
+        ("Queue", "0", None, "True"),
+        ("JoinableQueue", "9", Some(9), "True"),
+    ] {
+        let code = code.replace("CLASS", class).replace("SIZE", size).replace("DICT", dict);
+        check_all(pythons(), 2, &code, |program| {
+            let fact = program.until("getter", |fact| fact.resource.kind == WaitKind::MpLock);
+            assert_eq!(fact.fill, fill(5, capacity), "{} {class} {dict}", program.words);
+            let name = fact.resource.name.as_deref();
+            assert_eq!(name, Some("Lock of a Queue #1"), "{} {class}", program.words);
+        });
+    }
+}
+
+#[test]
+fn who_reads_from_the_pipe_of_a_queue_shows_that_it_is_empty() {
+    let code = r#"
+def getter(queue):
+    role("getter")
+    queue.get()
+if __name__ == "__main__":
+    ctx = mp.get_context("METHOD")
+    queue = ctx.Queue(4)
+    g = ctx.Process(target=getter, args=(queue,), daemon=True)
+    g.start()
+    role("parent")
+    time.sleep(600)
+"#;
+    if !ganger::probe::stacks::HAS_PYTHON {
+        return println!("skipped: built without reading Python frames");
+    }
+    each(2, code, |program| {
+        let fact = program.seen("getter", |fact| fact.resource.kind == WaitKind::PipeRead);
+        assert_eq!(fact.fill, fill(0, Some(4)), "{}", program.words);
     });
 }
 

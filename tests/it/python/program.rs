@@ -157,6 +157,20 @@ impl Program {
         found.unwrap_or_else(|| panic!("{}: {role} does not wait: {look:?}", self.words)).clone()
     }
 
+    /// Looks until a role's thread, in whatever call, waits as wanted.
+    pub fn seen(&mut self, role: &str, wanted: fn(&WaitFact) -> bool) -> WaitFact {
+        let (give_up, tid) = (Instant::now() + PATIENCE, self.roles[role].1);
+        loop {
+            let look = self.tracker.look(clock::mono(), Scope::All);
+            let found = look.waits.into_iter().find(|wait| wait.waiter.tid == tid);
+            match found {
+                Some(fact) if wanted(&fact) => return fact,
+                fact => assert!(Instant::now() < give_up, "{}: {role}: {fact:?}", self.words),
+            }
+            std::thread::park_timeout(Duration::from_millis(20));
+        }
+    }
+
     /// Looks again until what is seen of a role is as wanted.
     pub fn until(&mut self, role: &str, wanted: fn(&WaitFact) -> bool) -> WaitFact {
         let give_up = Instant::now() + PATIENCE;

@@ -134,7 +134,7 @@ pub fn shared() -> Snapshot {
         ],
         total: 7,
         lost_us: 315_000_000,
-        deadlocks: Vec::new(),
+        ..SharedView::default()
     };
     snapshot
 }
@@ -172,7 +172,7 @@ pub fn circle() -> Snapshot {
 }
 
 /// A screen on which waiters and items came and went for a minute.
-fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
+pub fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
     let mut model = empty(width, height);
     for half in 0..120u64 {
         let mut snapshot = last.clone();

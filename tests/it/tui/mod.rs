@@ -2,6 +2,7 @@
 
 mod asked;
 mod fixtures;
+mod foreign;
 mod jobs;
 mod live;
 mod locks;

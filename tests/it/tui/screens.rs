@@ -383,6 +383,23 @@ pub mod any_size {
             deadlock.members.truncate(numbers[38] as usize % 3);
         }
         shared.total = numbers[37];
+        shared.foreign = super::super::foreign::contended().shared.foreign;
+        for (i, lock) in shared.foreign.iter_mut().enumerate() {
+            let n = numbers[i % 40];
+            lock.name.clone_from(&texts[i % 8]);
+            lock.n_waiters = n >> (n % 32);
+            lock.stats.waited_us = u64::from(n) << (n % 40);
+            lock.stats.seen_at = Mono(u64::from(n) << (n % 33));
+            for holder in &mut lock.holders {
+                holder.party.label = Some(texts[n as usize % 8].as_str().into());
+                (holder.party.attempt, holder.proven) = (some_job(n), n.is_multiple_of(2));
+            }
+            for waiter in &mut lock.waiters {
+                waiter.party.attempt = some_job(n);
+                waiter.since = n.is_multiple_of(3).then_some(Mono(u64::from(n) << (n % 33)));
+            }
+        }
+        shared.foreign_total = numbers[36];
         shared
     }
 

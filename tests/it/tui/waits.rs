@@ -43,6 +43,7 @@ fn wait(who: report::Member, kind: WaitKind, name: &str, holders: Vec<Held>) -> 
         rule: Rule::Any,
         timeout: false,
         since: Some(ago(41)),
+        fill: None,
         frames: Vec::new(),
         finding: None,
         outside: None,

@@ -1,6 +1,7 @@
 //! What looks ask of languages: Python's locks, and the frames of all.
 
-use super::{FutexSite, Python, Sharer};
+use super::{FutexSite, Python, Sharer, queue};
+use crate::model::waits::foreign::QueueFill;
 use crate::model::waits::{Frame, WaitFact};
 use crate::probe::stacks::{Registers, Stacks};
 use crate::probe::waits::futex::sharers;
@@ -47,6 +48,13 @@ impl Insight for Languages {
             all_seen,
         };
         self.python.refine(&site, &mut self.stacks, wait);
+    }
+
+    fn queue(&mut self, process: &Process, thread: &Thread) -> Option<QueueFill> {
+        let maps = process.maps().ok()?;
+        let threads = self.stacks.python(process.proc, process.live_tid, maps);
+        let own = threads.iter().find(|one| one.tid == thread.tid)?;
+        queue::got_from(&own.frames, process.memory(), maps)
     }
 
     fn frames(&mut self, process: &Process, thread: &Thread) -> Vec<Frame> {

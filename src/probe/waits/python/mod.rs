@@ -7,6 +7,7 @@
 
 mod insight;
 mod object;
+mod queue;
 pub mod scan;
 mod semlock;
 mod source;

@@ -8,7 +8,7 @@ use crate::probe::waits::memory::{Memory, i32_in, u64_in};
 const STACK_BYTES: usize = 1024;
 /// From the start of an object to its first field: behind reference count and type, and in
 /// builds without the global lock behind a longer head.
-const HEADS: [u64; 2] = [16, 32];
+pub const HEADS: [u64; 2] = [16, 32];
 
 /// A class that is known by the name in its type object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 //! counts how often that process took it.
 
 use super::object::{self, Class, SemLock};
-use super::{FutexSite, Python, Sharer, is_settled, scan};
+use super::{FutexSite, Python, Sharer, is_settled, queue, scan};
 use crate::clock;
 use crate::model::ids::ProcRef;
 use crate::model::limits;
@@ -19,7 +19,7 @@ use std::os::unix::fs::MetadataExt;
 use std::time::Duration;
 
 /// `SEM_VALUE_MAX` as Python writes it: the largest value of those that count without a limit.
-const UNLIMITED: i32 = i32::MAX;
+pub(super) const UNLIMITED: i32 = i32::MAX;
 
 pub(super) fn refine(
     python: &mut Python,
@@ -29,8 +29,17 @@ pub(super) fn refine(
     fact: &mut WaitFact,
 ) {
     let Some(lock) = python.places.of_waiter(site, own) else { return };
-    let usage = Usage::of(&own_frames(site, own, stacks), &lock, own.memory());
-    let (kind, name) = named(python, &lock, &usage, own, &fact.resource.id);
+    let frames = own_frames(site, own, stacks);
+    let usage = Usage::of(&frames, &lock, own.memory());
+    fact.fill = match usage {
+        Usage::Slots => {
+            own.memory().u32(own.address).ok().and_then(|value| queue::fill(lock.max, value))
+        }
+        _ if lock.max == 1 => queue::got_from(&frames, own.memory(), own.maps),
+        _ => None,
+    };
+    let of_queue = fact.fill.is_some();
+    let (kind, name) = named(python, &lock, &usage, of_queue, &fact.resource.id);
     fact.resource.kind = kind;
     fact.resource.name = Some(name);
     // About to be given to somebody: nobody is waited for.
@@ -183,21 +192,20 @@ fn named(
     python: &mut Python,
     lock: &SemLock,
     usage: &Usage,
-    own: &Sharer<'_>,
+    of_queue: bool,
     id: &str,
 ) -> (WaitKind, String) {
-    let value = || own.memory().u32(own.address).unwrap_or(0);
     match (lock.recursive, usage, lock.max) {
         (true, ..) => (WaitKind::MpRlock, python.numbered(WaitKind::MpRlock, id, "RLock")),
-        (_, Usage::Slots, max) => {
-            let held = i64::from(max) - i64::from(value());
-            (WaitKind::PySemaphore, format!("room in a Queue ({held} of {max} items)"))
+        (_, Usage::Slots, _) => {
+            (WaitKind::PySemaphore, python.numbered(WaitKind::PySemaphore, id, "room in Queue"))
         }
         (_, Usage::Condition, _) => {
             (WaitKind::PySemaphore, python.numbered(WaitKind::PySemaphore, id, "Condition"))
         }
         (_, Usage::With | Usage::Unknown, 1) => {
-            (WaitKind::MpLock, python.numbered(WaitKind::MpLock, id, "Lock"))
+            let class = if of_queue { "Lock of a Queue" } else { "Lock" };
+            (WaitKind::MpLock, python.numbered(WaitKind::MpLock, id, class))
         }
         (_, _, max) => {
             let class = match max {

@@ -1,8 +1,10 @@
 //! The selected primitive: what it cost, how it was, who holds it and who waits for it.
 
-use super::{Place, Who, has_details, selected, table_rows, words};
+use super::shown::{self, Shown};
+use super::{Place, Who, foreign, has_details, selected, table_rows, words};
 use crate::model::locks::{HolderView, LockState, LockView, Party, WaiterView};
 use crate::model::query::Durations;
+use crate::model::waits::foreign::{ForeignHolder, ForeignWaiter};
 use crate::tui::canvas::{Canvas, Span, spans_width};
 use crate::tui::graph::Scale;
 use crate::tui::model::Model;
@@ -19,40 +21,58 @@ const GRAPH_ROWS: u16 = 3;
 pub enum Row<'a> {
     Holder(&'a HolderView),
     Waiter(usize, &'a WaiterView),
+    ForeignHolder(&'a ForeignHolder),
+    ForeignWaiter(usize, &'a ForeignWaiter),
 }
 
-impl Row<'_> {
-    fn party(&self) -> &Party {
+impl<'a> Row<'a> {
+    fn party(&self) -> &'a Party {
         match self {
             Row::Holder(holder) => &holder.party,
             Row::Waiter(_, waiter) => &waiter.party,
+            Row::ForeignHolder(holder) => &holder.party,
+            Row::ForeignWaiter(_, waiter) => &waiter.party,
+        }
+    }
+
+    /// Its turn, when it waits.
+    fn turn(&self) -> Option<usize> {
+        match self {
+            Row::Waiter(turn, _) | Row::ForeignWaiter(turn, _) => Some(*turn),
+            Row::Holder(_) | Row::ForeignHolder(_) => None,
         }
     }
 
     fn place(&self) -> Place {
-        Place { waits: matches!(self, Row::Waiter(..)), owner: self.party().owner() }
+        Place { waits: self.turn().is_some(), owner: self.party().owner() }
     }
 }
 
-/// Holders, then waiters in the order of their turn.
+/// Holders, then waiters in the order of their turn; of what is not ganger's own, whose order is
+/// not known, those who have waited longest first.
 pub fn parties(model: &Model) -> Vec<Row<'_>> {
-    let Some(lock) = selected(model) else { return Vec::new() };
-    let waiters = lock.waiters.iter().enumerate().map(|(i, waiter)| Row::Waiter(i, waiter));
-    lock.holders.iter().map(Row::Holder).chain(waiters).collect()
+    match selected(model) {
+        None => Vec::new(),
+        Some(Shown::Own(lock)) => {
+            let waiters = lock.waiters.iter().enumerate().map(|(i, waiter)| Row::Waiter(i, waiter));
+            lock.holders.iter().map(Row::Holder).chain(waiters).collect()
+        }
+        Some(Shown::Foreign(lock)) => {
+            let waiters = lock.waiters.iter().enumerate();
+            let waiters = waiters.map(|(i, waiter)| Row::ForeignWaiter(i, waiter));
+            // Where one is proven to have it, the others who share it say nothing.
+            let is_proven = lock.owners().next().is_some();
+            let holders = lock.holders.iter().filter(|holder| holder.proven || !is_proven);
+            holders.map(Row::ForeignHolder).chain(waiters).collect()
+        }
+    }
 }
 
 /// The one that is chosen.
 pub fn chosen(model: &Model) -> Option<(Place, &Party)> {
     let at = model.locks.parties.at;
     let row = parties(model).into_iter().nth(at)?;
-    Some((row.place(), party_of(row)))
-}
-
-fn party_of<'a>(row: Row<'a>) -> &'a Party {
-    match row {
-        Row::Holder(holder) => &holder.party,
-        Row::Waiter(_, waiter) => &waiter.party,
-    }
+    Some((row.place(), row.party()))
 }
 
 /// What the list stands on is chosen.
@@ -96,18 +116,25 @@ fn head_rows(height: u16) -> u16 {
 /// Draws everything about the selected one.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     let (width, height) = (canvas.width(), canvas.height());
-    let Some(lock) = selected(model) else { return };
-    draw_line(model, canvas, lock);
-    canvas.part(1, 1, width.saturating_sub(2), 1).put_spans_cut(0, 0, &costs(model, lock));
-    canvas.part(1, 2, width.saturating_sub(2), 1).put_spans_cut(0, 0, &times(model, lock));
+    let Some(shown) = selected(model) else { return };
+    let (costs, times) = match shown {
+        Shown::Own(lock) => (costs(model, lock), times(model, lock)),
+        Shown::Foreign(lock) => (foreign::costs(model, lock), foreign::times(model, lock)),
+    };
+    draw_line(model, canvas, shown);
+    canvas.part(1, 1, width.saturating_sub(2), 1).put_spans_cut(0, 0, &costs);
+    canvas.part(1, 2, width.saturating_sub(2), 1).put_spans_cut(0, 0, &times);
     let head = head_rows(height);
     if head > 3 {
-        draw_graphs(model, &mut canvas.part(1, 3, width.saturating_sub(2), GRAPH_ROWS), lock);
+        draw_graphs(model, &mut canvas.part(1, 3, width.saturating_sub(2), GRAPH_ROWS), shown);
     }
     let rows = height.saturating_sub(head);
     let all = parties(model);
     if all.is_empty() {
-        let text = "nobody holds it, nobody waits for it";
+        let text = match shown {
+            Shown::Own(_) => "nobody holds it, nobody waits for it",
+            Shown::Foreign(_) => "nobody was seen to wait for it at the last look",
+        };
         canvas.put_cut(1, head, u16::MAX, text, Role::Idle);
         return;
     }
@@ -120,7 +147,8 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
         }
         draw_party(model, &mut line, row);
     }
-    let hidden = u64::from(lock.n_waiters).saturating_sub(lock.waiters.len() as u64);
+    let told = all.iter().filter(|row| row.turn().is_some()).count() as u64;
+    let hidden = u64::from(shown.n_waiters()).saturating_sub(told);
     let shown = all.len().saturating_sub(offset).min(usize::from(rows)) as u16;
     if hidden > 0 && shown < rows {
         let text = format!("and {hidden} more wait");
@@ -129,17 +157,23 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
 }
 
 /// The line that sets it apart from the table, with its name and what it is.
-fn draw_line(model: &Model, canvas: &mut Canvas<'_>, lock: &LockView) {
+fn draw_line(model: &Model, canvas: &mut Canvas<'_>, shown: Shown<'_>) {
     let width = canvas.width();
     let line = canvas.glyphs().divider;
     let style = canvas.look.style(Role::Border);
     canvas.repeat(0, 0, width, line, style);
     let dot = canvas.glyphs().dot;
     let mut spans: Vec<Span> = vec![
-        (format!(" {} ", lock.name), Role::Strong),
-        (format!("{} {dot} {} ", words::kind(lock), words::state(lock)), Role::Text),
+        (format!(" {} ", shown.marked_title(model)), Role::Strong),
+        (format!("{} {dot} {} ", shown.kind(), words::state_of(shown)), Role::Text),
     ];
-    if let LockState::BoundedSemaphore { max, .. } | LockState::Semaphore { max, .. } = lock.state {
+    if shown.own().is_none() {
+        spans.push((format!("{dot} foreign "), Role::Dim));
+    }
+    if let Some(lock) = shown.own()
+        && let LockState::BoundedSemaphore { max, .. } | LockState::Semaphore { max, .. } =
+            lock.state
+    {
         let wanted =
             model.locks.wanted.as_ref().filter(|(name, n, _)| *name == lock.name && *n != max);
         if let Some((_, n, _)) = wanted {
@@ -225,31 +259,37 @@ fn times(_model: &Model, lock: &LockView) -> Vec<Span> {
 }
 
 /// Waiters over time, and beside them what is in a queue.
-fn draw_graphs(model: &Model, canvas: &mut Canvas<'_>, lock: &LockView) {
+fn draw_graphs(model: &Model, canvas: &mut Canvas<'_>, shown: Shown<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
-    let queue = matches!(lock.state, LockState::Queue { .. });
+    let queue = match shown {
+        Shown::Own(lock) => matches!(lock.state, LockState::Queue { .. }),
+        Shown::Foreign(lock) => lock.fill.is_some(),
+    };
     let parts: &[bool] = if queue && width >= 60 { &[true, false] } else { &[queue] };
     let each = width / parts.len() as u16;
     for (i, depth) in parts.iter().enumerate() {
         let mut part = canvas.part(i as u16 * each, 0, each, height + 1);
         let cells = each.saturating_sub(graph::SCALE + 1);
-        draw_graph(model, &mut part.part(0, 0, each, height), lock, *depth, cells);
+        draw_graph(model, &mut part.part(0, 0, each, height), shown, *depth, cells);
     }
 }
 
-fn draw_graph(model: &Model, canvas: &mut Canvas<'_>, lock: &LockView, depth: bool, cells: u16) {
+fn draw_graph(model: &Model, canvas: &mut Canvas<'_>, shown: Shown<'_>, depth: bool, cells: u16) {
     let height = canvas.height();
+    let key = shown.key();
     let now = model.axis_now();
-    let window = model.history.locks.window(&lock.name, &model.axis, now, cells);
+    let window = model.history.locks.window(&key, &model.axis, now, cells);
     let of = |point: crate::tui::lock_history::LockPoint| {
         f32::from(if depth { point.depth } else { point.waiters })
     };
     let values: Vec<Option<f32>> = window.iter().map(|point| point.map(of)).collect();
     let peak = values.iter().flatten().copied().fold(0.0, f32::max);
-    let room = match lock.state {
-        LockState::Queue { capacity: Some(max), .. } if depth => max as f32,
-        _ => 0.0,
+    let capacity = match shown {
+        Shown::Own(LockView { state: LockState::Queue { capacity, .. }, .. }) => *capacity,
+        Shown::Foreign(lock) => lock.fill.and_then(|fill| fill.capacity),
+        Shown::Own(_) => None,
     };
+    let room = capacity.filter(|_| depth).map_or(0.0, |max| max as f32);
     let top = graph::round_top(peak.max(room).max(1.0));
     let mut area = canvas.part(0, 0, cells, height);
     graph::history(&mut area, &values, top);
@@ -261,7 +301,7 @@ fn draw_graph(model: &Model, canvas: &mut Canvas<'_>, lock: &LockView, depth: bo
         area.put(0, 0, text, Role::Dim);
     }
     graph::time_cursor(model, &mut area, crate::tui::panels::LOCKS);
-    let value = model.history.locks.at(&lock.name, graph::moment(model)).map(of);
+    let value = model.history.locks.at(&key, graph::moment(model)).map(of);
     let text = |v: f32| format::short_count(v.max(0.0) as u64);
     let scale = Scale { top, value: value.or(Some(0.0)), peak, text };
     graph::scale(model, &mut canvas.part(cells, 0, graph::SCALE, height), &scale);
@@ -274,11 +314,12 @@ fn draw_party(model: &Model, row: &mut Canvas<'_>, of: &Row<'_>) {
     let (worker, name) = words::party(model, party);
     let glyphs = row.glyphs();
     let (shape, role) = match of {
-        Row::Holder(_) => (glyphs.holder, Role::Holder),
-        Row::Waiter(..) => (glyphs.waiter, Role::Waiter),
+        Row::ForeignHolder(holder) if !holder.proven => ("?", Role::Dim),
+        Row::Holder(_) | Row::ForeignHolder(_) => (glyphs.holder, Role::Holder),
+        Row::Waiter(..) | Row::ForeignWaiter(..) => (glyphs.waiter, Role::Waiter),
     };
     row.put(2, 0, shape, role);
-    if let Row::Waiter(i, _) = of {
+    if let Some(i) = of.turn() {
         row.put_right(6, 0, &(i + 1).to_string(), Role::Dim);
     }
     row.put_cut(7, 0, 9, &worker.unwrap_or_else(|| glyphs.dot.to_owned()), Role::Strong);
@@ -302,7 +343,7 @@ fn facts(model: &Model, of: &Row<'_>) -> Vec<Span> {
     match of {
         Row::Holder(holder) => {
             let age = format::age(model.ms_since(holder.since));
-            let state = selected(model).map(|lock| &lock.state);
+            let state = selected(model).and_then(Shown::own).map(|lock| &lock.state);
             if let Some(LockState::Queue { .. }) = state {
                 let items = format::plural(u64::from(holder.count), "item");
                 return vec![
@@ -315,7 +356,8 @@ fn facts(model: &Model, of: &Row<'_>) -> Vec<Span> {
             if holder.count > 1 {
                 spans.push(dim(format!(" {}{}", model.look.glyphs.times, holder.count)));
             }
-            let lock = selected(model).is_some_and(|lock| words::fill(lock).is_none());
+            let lock = selected(model).and_then(Shown::own);
+            let lock = lock.is_some_and(|lock| words::fill(lock).is_none());
             if holder.shared && lock {
                 spans.push(dim(" shared".to_owned()));
             }
@@ -340,14 +382,15 @@ fn facts(model: &Model, of: &Row<'_>) -> Vec<Span> {
             }
             spans
         }
+        Row::ForeignHolder(holder) => foreign::holder_facts(holder),
+        Row::ForeignWaiter(_, waiter) => foreign::waiter_facts(model, waiter),
     }
 }
 
 /// What else somebody holds.
 fn also_holds(model: &Model, party: &Party) -> String {
     let who = Who::of(party);
-    let all = model.snapshot.shared.locks.iter();
-    let others = all.filter(|lock| Some(&lock.name) != model.locks.name.as_ref());
-    let held = others.filter(|lock| lock.holders.iter().any(|h| Who::of(&h.party) == who));
-    held.map(|lock| &*lock.name).collect::<Vec<_>>().join(", ")
+    let others = shown::all(model).filter(|lock| Some(&lock.key()) != model.locks.name.as_ref());
+    let held = others.filter(|lock| lock.holders().into_iter().any(|p| Who::of(p) == who));
+    held.map(Shown::title).collect::<Vec<_>>().join(", ")
 }

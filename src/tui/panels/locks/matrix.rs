@@ -1,7 +1,8 @@
 //! Workers by locks: who holds (`■`) and who waits (`○`), so that a circle can be seen.
 
+use super::shown::{self, Shown};
 use super::{Who, in_circle, words};
-use crate::model::locks::{LockView, Name, Party};
+use crate::model::locks::Party;
 use crate::tui::acts;
 use crate::tui::canvas::{Canvas, Span};
 use crate::tui::model::Model;
@@ -9,6 +10,7 @@ use crate::tui::panels::{LOCKS, scroll_bar, workers::mark};
 use crate::tui::theme::Role;
 use crate::tui::zones::Hit;
 use std::collections::BTreeMap;
+use unicode_width::UnicodeWidthStr;
 
 /// Most cells of a column's name.
 const HEAD: u16 = 10;
@@ -20,18 +22,16 @@ struct Line<'a> {
 }
 
 /// Locks that somebody holds or waits for, the dearest first.
-fn columns(model: &Model) -> Vec<&LockView> {
-    let rows = model.locks.rows.iter().filter_map(|name| super::lock(model, name));
-    rows.filter(|lock| !lock.holders.is_empty() || lock.n_waiters > 0).collect()
+fn columns(model: &Model) -> Vec<Shown<'_>> {
+    let rows = model.locks.rows.iter().filter_map(|name| shown::find(model, name));
+    rows.filter(|lock| !lock.holders().is_empty() || lock.n_waiters() > 0).collect()
 }
 
 /// Jobs in the order of their workers, then others.
 fn lines(model: &Model) -> Vec<Line<'_>> {
     let mut all: BTreeMap<(u32, Who), &Party> = BTreeMap::new();
     for lock in columns(model) {
-        let holders = lock.holders.iter().map(|holder| &holder.party);
-        let waiters = lock.waiters.iter().filter(|w| w.wants != "job").map(|w| &w.party);
-        for party in holders.chain(waiters) {
+        for party in lock.holders().into_iter().chain(lock.waiters()) {
             let who = Who::of(party);
             let slot = party.job().and_then(|job| model.worker_of(job)).map(|worker| worker.slot);
             let place = slot.map_or(u32::MAX, |slot| (u32::from(slot.pool.0) << 16) + slot.n);
@@ -41,12 +41,12 @@ fn lines(model: &Model) -> Vec<Line<'_>> {
     all.into_iter().map(|((_, who), party)| Line { who, party }).collect()
 }
 
-fn holds(lock: &LockView, who: Who) -> bool {
-    lock.holders.iter().any(|holder| Who::of(&holder.party) == who)
+fn holds(lock: Shown<'_>, who: Who) -> bool {
+    lock.holders().into_iter().any(|party| Who::of(party) == who)
 }
 
-fn waits(lock: &LockView, who: Who) -> bool {
-    lock.waiters.iter().any(|waiter| waiter.wants != "job" && Who::of(&waiter.party) == who)
+fn waits(lock: Shown<'_>, who: Who) -> bool {
+    lock.waiters().into_iter().any(|party| Who::of(party) == who)
 }
 
 pub fn step(model: &mut Model, by: isize) {
@@ -78,12 +78,12 @@ pub fn to_holder(model: &mut Model) {
     let Some(who) = model.locks.who else {
         return acts::refuse(model, "nobody holds anything, nobody waits");
     };
-    let awaited = columns(model).into_iter().find(|lock| waits(lock, who));
-    let holder = awaited.and_then(|lock| lock.holders.first()).map(|h| Who::of(&h.party));
+    let awaited = columns(model).into_iter().find(|lock| waits(*lock, who));
+    let holder = awaited.and_then(|lock| lock.holders().first().map(|party| Who::of(party)));
     let name = words::of_who(model, who);
-    match (awaited.map(|lock| lock.name.clone()), holder) {
+    match (awaited.map(words::nobody_holds), holder) {
         (None, _) => acts::refuse(model, &format!("{name} waits for nothing")),
-        (Some(lock), None) => acts::refuse(model, &format!("nobody holds {lock}")),
+        (Some(nobody), None) => acts::refuse(model, &nobody),
         (Some(_), Some(holder)) => {
             model.locks.who = Some(holder);
             super::follow(model);
@@ -108,12 +108,12 @@ struct Widths {
     columns: Vec<u16>,
 }
 
-fn widths(all: &[&LockView], width: u16, from: usize) -> Widths {
+fn widths(all: &[Shown<'_>], width: u16, from: usize) -> Widths {
     let name = (width / 3).clamp(10, 34);
     let mut left = width.saturating_sub(2 + name);
     let mut columns = Vec::new();
     for lock in all.iter().skip(from) {
-        let cells = (lock.name.len() as u16).clamp(3, HEAD) + 2;
+        let cells = (lock.title().width() as u16).clamp(3, HEAD) + 2;
         let Some(rest) = left.checked_sub(cells) else { break };
         left = rest;
         columns.push(cells);
@@ -149,7 +149,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
         row.put_cut(2, 0, widths.name - 1, &text, role);
         let mut x = 2 + widths.name;
         for (lock, cells) in all.iter().skip(from).zip(&widths.columns) {
-            draw_cell(&mut row, x, lock, line.who, circle);
+            draw_cell(&mut row, x, *lock, line.who, circle);
             x += cells;
         }
     }
@@ -157,14 +157,13 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     scroll_bar(&mut area, LOCKS, offset, lines.len());
 }
 
-fn draw_heads(model: &Model, canvas: &mut Canvas<'_>, all: &[&LockView], widths: &Widths) {
+fn draw_heads(model: &Model, canvas: &mut Canvas<'_>, all: &[Shown<'_>], widths: &Widths) {
     let from = model.locks.column;
     canvas.put_cut(2, 0, widths.name - 1, "worker", Role::Heading);
     let mut x = 2 + widths.name;
-    let awaited: Vec<&Name> = all.iter().filter(|l| l.n_waiters > 0).map(|l| &l.name).collect();
     for (lock, cells) in all.iter().skip(from).zip(&widths.columns) {
-        let role = if awaited.contains(&&lock.name) { Role::Waiter } else { Role::Heading };
-        canvas.put_middle(x, 0, cells - 1, &lock.name, role);
+        let role = if lock.n_waiters() > 0 { Role::Waiter } else { Role::Heading };
+        canvas.put_middle(x, 0, cells - 1, &lock.title(), role);
         x += cells;
     }
     let hidden = all.len() - from - widths.columns.len();
@@ -175,7 +174,7 @@ fn draw_heads(model: &Model, canvas: &mut Canvas<'_>, all: &[&LockView], widths:
     }
 }
 
-fn draw_cell(row: &mut Canvas<'_>, x: u16, lock: &LockView, who: Who, circle: bool) {
+fn draw_cell(row: &mut Canvas<'_>, x: u16, lock: Shown<'_>, who: Who, circle: bool) {
     let glyphs = row.glyphs();
     let (holds, waits) = (holds(lock, who), waits(lock, who));
     let bad = |role| if circle { Role::Bad } else { role };

@@ -3,8 +3,10 @@
 
 mod circle;
 mod details;
+mod foreign;
 mod frees;
 mod matrix;
+mod shown;
 mod table;
 mod words;
 
@@ -19,6 +21,7 @@ use crate::tui::list::List;
 use crate::tui::model::{Ask, Model, Popup, Selection};
 use crate::tui::theme::Role;
 use crate::tui::update::Action;
+use shown::Shown;
 use std::time::Duration;
 
 pub use circle::{draw as draw_circle, look as look_at_circle, rows as circle_rows};
@@ -97,11 +100,13 @@ impl Panel for LocksPanel {
     }
 
     fn is_there(&self, model: &Model) -> bool {
-        model.snapshot.shared.total > 0
+        let shared = &model.snapshot.shared;
+        // In a run without primitives of its own it comes when it is asked for.
+        shared.total > 0 || (!shared.foreign.is_empty() && is_its_view(model))
     }
 
     fn want(&self, model: &Model, width: u16) -> u16 {
-        let n = model.snapshot.shared.locks.len() as u16;
+        let n = shown::all(model).count() as u16;
         // Beside other panels it is a glance; on a row of its own it says everything.
         if width < DETAILS_WIDTH { n.clamp(3, 6) + 1 } else { n.clamp(3, 10) + 14 }
     }
@@ -192,6 +197,13 @@ impl Panel for LocksPanel {
         choose(model);
     }
 
+    fn ask(&self, model: &mut Model, actions: &mut Vec<Action>) {
+        // Looking at everything costs something: only for somebody who looks at this panel.
+        if model.focus == super::LOCKS || is_its_view(model) {
+            super::waits::ask(model, actions);
+        }
+    }
+
     fn search(&self, model: &mut Model, text: &str, _done: bool) -> Result<(), String> {
         text.trim().clone_into(&mut model.locks.search);
         if text.trim().is_empty() || find(model, 0) {
@@ -202,8 +214,7 @@ impl Panel for LocksPanel {
 
     fn filter(&self, model: &mut Model, text: &str, _done: bool) -> Result<(), String> {
         text.trim().clone_into(&mut model.locks.filter);
-        let fits = |lock: &LockView| words::matches(model, lock, text.trim());
-        if model.snapshot.shared.locks.iter().any(fits) {
+        if shown::all(model).any(|lock| words::matches(model, lock, text.trim())) {
             return Ok(());
         }
         Err(format!("nothing shared has `{}`", text.trim()))
@@ -224,14 +235,19 @@ impl Panel for LocksPanel {
     }
 }
 
+/// Whether the view that is made for it is on the screen.
+fn is_its_view(model: &Model) -> bool {
+    model.views.get(model.view).is_some_and(|view| view.name == "locks")
+}
+
 fn sort(model: &mut Model, by: usize) {
     let inverted = by == model.locks.by && !model.locks.inverted;
     (model.locks.by, model.locks.inverted) = (by, inverted);
 }
 
-/// The selected primitive.
-fn selected(model: &Model) -> Option<&LockView> {
-    lock(model, model.locks.name.as_ref()?)
+/// The selected one.
+fn selected(model: &Model) -> Option<Shown<'_>> {
+    shown::find(model, model.locks.name.as_ref()?)
 }
 
 fn lock<'a>(model: &'a Model, name: &Name) -> Option<&'a LockView> {
@@ -264,8 +280,9 @@ fn acts_on(model: &Model) -> Option<Who> {
         return details::chosen(model).map(|(_, party)| Who::of(party));
     }
     let lock = selected(model)?;
-    let holders = || lock.holders.iter().map(|holder| Who::of(&holder.party));
-    holders().find(|who| matches!(who, Who::Job(_))).or_else(|| holders().next())
+    let holders: Vec<Who> = lock.holders().into_iter().map(Who::of).collect();
+    let job = holders.iter().find(|who| matches!(who, Who::Job(_)));
+    job.or(holders.first()).copied()
 }
 
 fn selection(model: &Model) -> Option<Selection> {
@@ -313,7 +330,7 @@ fn close(model: &mut Model) -> bool {
 
 fn go_inside(model: &mut Model) {
     if details::parties(model).is_empty() {
-        let what = model.locks.name.as_ref().map_or("nothing", |name| name).to_owned();
+        let what = selected(model).map_or("nothing".to_owned(), Shown::title);
         return acts::refuse(model, &format!("nobody holds {what}, nobody waits for it"));
     }
     turn_to_room(model);
@@ -356,8 +373,9 @@ fn to_holder(model: &mut Model) {
     let Some(lock) = selected(model) else {
         return look_at_circle(model);
     };
-    let name = lock.name.clone();
-    let holder = lock.holders.first().map(|holder| holder.party.owner());
+    let name = lock.key();
+    let holder = lock.holders().first().map(|party| party.owner());
+    let nobody = words::nobody_holds(lock);
     let from = details::chosen(model).filter(|_| model.locks.inside);
     match from.map(|(place, party)| (place.waits, Who::of(party))) {
         Some((false, who)) => match awaited_by(model, who) {
@@ -371,18 +389,16 @@ fn to_holder(model: &mut Model) {
         Some((true, _)) | None => match holder {
             Some(owner) => go_to(model, &name, Place { waits: false, owner }),
             None if !model.snapshot.shared.deadlocks.is_empty() => look_at_circle(model),
-            None => acts::refuse(model, &format!("nobody holds {name}")),
+            None => acts::refuse(model, &nobody),
         },
     }
 }
 
 /// What somebody waits for, and as which owner.
 fn awaited_by(model: &Model, who: Who) -> Option<(Name, Owner)> {
-    model.snapshot.shared.locks.iter().find_map(|lock| {
-        let mut waiters = lock.waiters.iter().filter(|waiter| Who::of(&waiter.party) == who);
-        // A job that has not started is nobody yet.
-        let waiter = waiters.find(|waiter| waiter.wants != "job")?;
-        Some((lock.name.clone(), waiter.party.owner()))
+    shown::all(model).find_map(|lock| {
+        let waiter = lock.waiters().into_iter().find(|party| Who::of(party) == who)?;
+        Some((lock.key(), waiter.owner()))
     })
 }
 
@@ -403,8 +419,11 @@ fn go_to(model: &mut Model, name: &Name, place: Place) {
 
 /// Gives the selected semaphore more permits, or fewer; `false` when it is none.
 fn more_permits(model: &mut Model, sign: i32, actions: &mut Vec<Action>) -> bool {
-    let Some(LockView { name, state, .. }) = selected(model).filter(|_| !model.locks.matrix) else {
-        return false;
+    let Some(lock) = selected(model).filter(|_| !model.locks.matrix) else { return false };
+    let Shown::Own(LockView { name, state, .. }) = lock else {
+        let why = words::not_own(lock);
+        acts::refuse(model, &why);
+        return true;
     };
     let (LockState::Semaphore { max, .. } | LockState::BoundedSemaphore { max, .. }) = state else {
         return false;
@@ -437,6 +456,10 @@ fn more_permits(model: &mut Model, sign: i32, actions: &mut Vec<Action>) -> bool
 fn ask_to_close(model: &mut Model) {
     let Some(lock) = selected(model) else {
         return acts::refuse(model, "select a queue first, then close it");
+    };
+    let Shown::Own(lock) = lock else {
+        let why = words::not_own(lock);
+        return acts::refuse(model, &why);
     };
     let LockState::Queue { depth, closed, waiting_putters, waiting_getters, .. } = lock.state
     else {
@@ -480,7 +503,7 @@ fn find(model: &mut Model, by: isize) -> bool {
     let from = model.locks.list.at as isize + by;
     let mut rows = (0..n).map(|i| (from + i * step).rem_euclid(n.max(1)) as usize);
     let has = |row: &usize| {
-        let lock = model.locks.rows.get(*row).and_then(|name| lock(model, name));
+        let lock = model.locks.rows.get(*row).and_then(|name| shown::find(model, name));
         lock.is_some_and(|lock| words::matches(model, lock, &model.locks.search))
     };
     let Some(at) = rows.find(has) else { return false };
@@ -524,8 +547,9 @@ fn settle(model: &mut Model, size: (u16, u16)) {
 
 fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
     let (width, height) = (canvas.width(), canvas.height());
-    if model.snapshot.shared.locks.is_empty() {
+    if shown::all(model).next().is_none() {
         let text = match model.snapshot.shared.total {
+            0 if model.observes() => "nobody was seen to wait for a lock",
             0 => {
                 "nothing is shared: `ganger lock NAME -- CMD`, or `locks: [NAME]` in the task file"
             }
@@ -550,11 +574,18 @@ fn status(model: &Model) -> Vec<Span> {
     let shared = &model.snapshot.shared;
     let dot = model.look.glyphs.dot;
     let mut spans = vec![(format::grouped(u64::from(shared.total)), Role::Strong)];
-    let held = shared.locks.iter().filter(|lock| !lock.holders.is_empty()).count();
+    if shared.foreign_total > 0 {
+        let foreign = format!("{} foreign", format::grouped(u64::from(shared.foreign_total)));
+        match shared.total {
+            0 => spans = vec![(foreign, Role::Strong)],
+            _ => spans.push((format!(" {dot} {foreign}"), Role::Title)),
+        }
+    }
+    let held = shown::all(model).filter(|lock| !lock.holders().is_empty()).count();
     if held > 0 {
         spans.push((format!(" {dot} {held} held"), Role::Title));
     }
-    let waiting: u64 = shared.locks.iter().map(|lock| u64::from(lock.n_waiters)).sum();
+    let waiting: u64 = shown::all(model).map(|lock| u64::from(lock.n_waiters())).sum();
     if waiting > 0 {
         let waiting = format::grouped(waiting);
         spans.push((format!(" {dot} {waiting} waiting"), Role::Waiter));

@@ -1,7 +1,8 @@
 //! One row for each primitive: which columns a width has room for, and what stands in them.
 
-use super::words;
-use crate::model::locks::{LockState, LockView};
+use super::shown::{self, Shown};
+use super::{foreign, words};
+use crate::model::locks::{LockState, LockView, Name, Party};
 use crate::model::query::Durations;
 use crate::tui::canvas::{Canvas, Span, spans_width};
 use crate::tui::format;
@@ -17,7 +18,7 @@ use unicode_width::UnicodeWidthStr;
 pub const SORTS: [&str; 6] = ["time lost", "name", "waiters", "wait p95", "hold p95", "taken"];
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum What {
+pub enum What {
     Kind,
     State,
     Holder,
@@ -78,7 +79,7 @@ const NAME: u16 = 8;
 
 /// Which columns fit, and the cells of names.
 fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
-    let longest = model.snapshot.shared.locks.iter().map(|lock| lock.name.width()).max();
+    let longest = shown::all(model).map(|lock| lock.marked_title(model).width()).max();
     let longest = (longest.unwrap_or(0) as u16).clamp(NAME, 28);
     // The last cell is the scroll bar's.
     let mut left = width.saturating_sub(3 + NAME);
@@ -124,25 +125,28 @@ pub fn graph_cells(model: &Model, width: u16) -> u16 {
 /// Puts the names in order.
 pub fn order(model: &mut Model) {
     let filter = model.locks.filter.clone();
-    let all = model.snapshot.shared.locks.iter();
-    let fits = |lock: &&LockView| filter.is_empty() || words::matches(model, lock, &filter);
-    let mut rows: Vec<&LockView> = all.filter(fits).collect();
+    let fits = |lock: &Shown<'_>| filter.is_empty() || words::matches(model, *lock, &filter);
+    let mut rows: Vec<(Shown<'_>, String)> =
+        shown::all(model).filter(fits).map(|lock| (lock, lock.title())).collect();
     let p95 = |d: Option<Durations>| d.map_or(0, |d| d.p95_us);
-    let by = |a: &LockView, b: &LockView| -> Ordering {
+    let wait = |of: Shown<'_>| of.own().map_or(0, |lock| p95(lock.stats.wait));
+    let hold = |of: Shown<'_>| of.own().map_or(0, |lock| p95(lock.stats.hold));
+    let taken = |of: Shown<'_>| of.own().map_or(0, |lock| lock.stats.acquisitions);
+    let by = |a: Shown<'_>, b: Shown<'_>| -> Ordering {
         match SORTS.get(model.locks.by).copied() {
-            Some("name") => a.name.cmp(&b.name),
-            Some("waiters") => b.n_waiters.cmp(&a.n_waiters),
-            Some("wait p95") => p95(b.stats.wait).cmp(&p95(a.stats.wait)),
-            Some("hold p95") => p95(b.stats.hold).cmp(&p95(a.stats.hold)),
-            Some("taken") => b.stats.acquisitions.cmp(&a.stats.acquisitions),
-            _ => b.stats.lost_us.cmp(&a.stats.lost_us),
+            Some("name") => Ordering::Equal,
+            Some("waiters") => b.n_waiters().cmp(&a.n_waiters()),
+            Some("wait p95") => wait(b).cmp(&wait(a)),
+            Some("hold p95") => hold(b).cmp(&hold(a)),
+            Some("taken") => taken(b).cmp(&taken(a)),
+            _ => b.lost_us().cmp(&a.lost_us()),
         }
     };
-    rows.sort_by(|a, b| by(a, b).then_with(|| a.name.cmp(&b.name)));
+    rows.sort_by(|(a, a_title), (b, b_title)| by(*a, *b).then_with(|| a_title.cmp(b_title)));
     if model.locks.inverted {
         rows.reverse();
     }
-    model.locks.rows = rows.into_iter().map(|lock| lock.name.clone()).collect();
+    model.locks.rows = rows.into_iter().map(|(lock, _)| lock.key()).collect();
 }
 
 /// The time axis under the graphs, and how many there are.
@@ -155,12 +159,21 @@ pub fn foot(model: &Model, width: u16) -> Vec<Span> {
     let line = model.look.glyphs.corners[4];
     // The graph ends at the right edge of the inside; the foot ends two cells before it.
     let Some(gap) = width.checked_sub(spans_width(&axis)) else { return axis };
-    let words = "p95: 95 of 100 waits (w) and holds (h) are shorter";
     let has = |what| columns.iter().any(|column| column.what == what);
-    match gap.checked_sub(words.len() as u16 + 2) {
-        Some(rest) if has(What::HoldP95) => {
+    let mut legend: Vec<String> = Vec::new();
+    if !model.snapshot.shared.foreign.is_empty() {
+        legend.push(format!("{} not ganger's own: sampled", model.look.glyphs.foreign));
+    }
+    let p95 = "p95: 95 of 100 waits (w) and holds (h) are shorter".to_owned();
+    let room = usize::from(gap).checked_sub(legend.iter().map(|text| text.width() + 2).sum());
+    if has(What::HoldP95) && room.is_some_and(|room| p95.width() + 2 <= room) {
+        legend.push(p95);
+    }
+    let words = legend.join("  ");
+    match gap.checked_sub(words.width() as u16 + 2) {
+        Some(rest) if !words.is_empty() => {
             let line = format!(" {} ", line.repeat(usize::from(rest)));
-            [vec![(words.to_owned(), Role::Dim), (line, Role::Border)], axis].concat()
+            [vec![(words, Role::Dim), (line, Role::Border)], axis].concat()
         }
         _ if gap > 0 => [vec![(line.repeat(usize::from(gap)), Role::Border)], axis].concat(),
         _ => axis,
@@ -177,7 +190,7 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>, head: u16, focused: bool) {
     let offset = model.locks.list.offset;
     let rows = usize::from(height - head);
     for (y, name) in model.locks.rows.iter().skip(offset).take(rows).enumerate() {
-        let Some(lock) = super::lock(model, name) else { continue };
+        let Some(lock) = shown::find(model, name) else { continue };
         let mut row = canvas.part(0, head + y as u16, width, 1);
         row.zone_all(Hit::Row { panel: crate::tui::panels::LOCKS, row: offset + y });
         if model.locks.name.as_ref() == Some(name) {
@@ -201,20 +214,21 @@ pub fn draw_line(model: &Model, canvas: &mut Canvas<'_>) {
         spans.push((format!("lost {:>4}  ", percent.trim()), Role::Dim));
     }
     for name in &model.locks.rows {
-        let Some(lock) = super::lock(model, name) else { continue };
-        if lock.holders.is_empty() && lock.n_waiters == 0 {
+        let Some(lock) = shown::find(model, name) else { continue };
+        if lock.holders().is_empty() && lock.n_waiters() == 0 {
             continue;
         }
-        let mut next = vec![(format!("{name} "), Role::Text)];
-        match lock.holders.first().filter(|_| is_lock(lock)) {
+        let mut next = vec![(format!("{} ", lock.marked_title(model)), Role::Text)];
+        let is_lock = lock.own().is_none_or(is_lock);
+        match lock.holders().first().filter(|_| is_lock) {
             Some(first) => {
-                let who = words::short_party(model, &first.party);
+                let who = words::short_party(model, first);
                 next.push((format!("{}{who}", glyphs.holder), Role::Holder));
             }
-            None => next.push((words::state(lock), Role::Holder)),
+            None => next.push((words::state_of(lock), Role::Holder)),
         }
-        if lock.n_waiters > 0 {
-            next.push((format!(" {}{}", glyphs.waiter, lock.n_waiters), Role::Waiter));
+        if lock.n_waiters() > 0 {
+            next.push((format!(" {}{}", glyphs.waiter, lock.n_waiters()), Role::Waiter));
         }
         next.push(("   ".to_owned(), Role::Text));
         if x + spans_width(&spans) + spans_width(&next) > width {
@@ -255,17 +269,25 @@ fn draw_head(model: &Model, canvas: &mut Canvas<'_>, columns: &[Column], name_ce
 fn draw_row(
     model: &Model,
     row: &mut Canvas<'_>,
-    lock: &LockView,
+    shown: Shown<'_>,
     columns: &[Column],
     name_cells: u16,
 ) {
-    let waits = lock.n_waiters > 0;
+    let waits = shown.n_waiters() > 0;
     let role = if waits { Role::Strong } else { Role::Text };
-    row.put_middle(2, 0, name_cells, &lock.name, role);
+    row.put_middle(2, 0, name_cells, &shown.marked_title(model), role);
     let mut x = 2 + name_cells + 1;
     let has_state = columns.iter().any(|column| column.what == What::State);
     for column in columns {
         let mut cell = row.part(x, 0, column.cells, 1);
+        x += column.cells + 1;
+        let lock = match shown {
+            Shown::Own(lock) => lock,
+            Shown::Foreign(lock) => {
+                foreign::draw_cell(model, &mut cell, lock, column.what, has_state);
+                continue;
+            }
+        };
         match column.what {
             What::Graph => draw_graph(model, &mut cell, lock),
             What::State => draw_state(&mut cell, lock),
@@ -285,7 +307,6 @@ fn draw_row(
                 }
             }
         }
-        x += column.cells + 1;
     }
 }
 
@@ -305,11 +326,11 @@ fn text(model: &Model, lock: &LockView, what: What) -> (String, Role) {
             Some(since) => (format::age(model.ms_since(since)), Role::Text),
             None => (String::new(), Role::Dim),
         },
-        What::Waiters => match waiting(model, lock) {
+        What::Waiters => match waiting(model, &lock.name, lock.n_waiters) {
             0 => (model.look.glyphs.dot.to_owned(), Role::Idle),
             n => (format!("{}{n}", model.look.glyphs.waiter), Role::Waiter),
         },
-        What::Share => share(model, lock),
+        What::Share => share(model, &lock.name),
         What::Lost => match stats.lost_us {
             0 => ("-".to_owned(), Role::Idle),
             us => (format::span_us(us), Role::Text),
@@ -329,18 +350,16 @@ fn text(model: &Model, lock: &LockView, what: What) -> (String, Role) {
 }
 
 /// Who waits now, or at the time cursor.
-fn waiting(model: &Model, lock: &LockView) -> u32 {
+pub fn waiting(model: &Model, key: &Name, now: u32) -> u32 {
     match model.axis.cursor {
-        Some(at) => {
-            model.history.locks.at(&lock.name, at).map_or(0, |point| u32::from(point.waiters))
-        }
-        None => lock.n_waiters,
+        Some(at) => model.history.locks.at(key, at).map_or(0, |point| u32::from(point.waiters)),
+        None => now,
     }
 }
 
 /// What waiting for it cost of the workers' time in the last minute.
-fn share(model: &Model, lock: &LockView) -> (String, Role) {
-    match model.history.locks.share(Some(&lock.name), moment(model)) {
+pub fn share(model: &Model, key: &Name) -> (String, Role) {
+    match model.history.locks.share(Some(key), moment(model)) {
         None => ("-".to_owned(), Role::Idle),
         Some(share) => {
             let role = match share {
@@ -354,23 +373,8 @@ fn share(model: &Model, lock: &LockView) -> (String, Role) {
 }
 
 fn draw_holder(model: &Model, cell: &mut Canvas<'_>, lock: &LockView) {
-    let Some(first) = lock.holders.first() else { return };
-    let (worker, name) = words::party(model, &first.party);
-    let holder = cell.glyphs().holder;
-    let more = match lock.holders.len() {
-        1 => String::new(),
-        n => format!(" +{}", n - 1),
-    };
-    let width = cell.width();
-    let text = match &worker {
-        Some(worker) if usize::from(width) >= worker.width() + 10 => format!("{worker} {name}"),
-        Some(worker) => worker.clone(),
-        None => name,
-    };
-    let room = width.saturating_sub(2 + more.width() as u16);
-    cell.put(0, 0, holder, Role::Holder);
-    let end = cell.put_cut(1, 0, room, &text, Role::Text);
-    cell.put(end, 0, &more, Role::Dim);
+    let parties: Vec<&Party> = lock.holders.iter().map(|holder| &holder.party).collect();
+    words::draw_holders(model, cell, &parties);
 }
 
 /// The state's word, with a bar before it where it has a fill.

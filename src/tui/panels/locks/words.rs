@@ -1,10 +1,14 @@
 //! How the panel names things.
 
-use super::Who;
+use super::shown::{self, Shown};
+use super::{Who, foreign};
 use crate::model::locks::{LockState, LockView, Party};
+use crate::tui::canvas::Canvas;
 use crate::tui::format;
 use crate::tui::model::Model;
 use crate::tui::panels::worker_name;
+use crate::tui::theme::Role;
+use unicode_width::UnicodeWidthStr;
 
 /// The kind's word.
 pub fn kind(lock: &LockView) -> &'static str {
@@ -78,11 +82,7 @@ pub fn short_party(model: &Model, who: &Party) -> String {
 
 /// A job or an owner in words.
 pub fn of_who(model: &Model, who: Who) -> String {
-    let all = model.snapshot.shared.locks.iter();
-    let mut parties = all.flat_map(|lock| {
-        let holders = lock.holders.iter().map(|holder| &holder.party);
-        holders.chain(lock.waiters.iter().map(|waiter| &waiter.party))
-    });
+    let mut parties = shown::all(model).flat_map(Shown::parties);
     match parties.find(|party| Who::of(party) == who) {
         Some(found) => short_party(model, found),
         None => "it".to_owned(),
@@ -94,10 +94,10 @@ pub fn nobody_to_kill(model: &Model) -> String {
     let Some(lock) = super::selected(model) else { return "nothing is selected".to_owned() };
     let who = match super::details::chosen(model).filter(|_| model.locks.inside) {
         Some((_, party)) => Some(party),
-        None => lock.holders.first().map(|holder| &holder.party),
+        None => lock.holders().first().copied(),
     };
     match who {
-        None => format!("nobody holds {}: nothing to kill", lock.name),
+        None => format!("{}: nothing to kill", nobody_holds(lock)),
         Some(party) => {
             let name = short_party(model, party);
             let hint = match party.proc {
@@ -123,16 +123,66 @@ pub fn wait_now(n: u32) -> String {
     format!("{n} {}", if n == 1 { "waits" } else { "wait" })
 }
 
-/// Whether a primitive has a text in its name, kind, or among its parties.
-pub fn matches(model: &Model, lock: &LockView, text: &str) -> bool {
+/// Whether one has a text in its name, kind, or among its parties.
+pub fn matches(model: &Model, lock: Shown<'_>, text: &str) -> bool {
     let text = text.to_lowercase();
     let has = |of: &str| of.to_lowercase().contains(&text);
-    let parties = lock.holders.iter().map(|holder| &holder.party);
-    let mut parties = parties.chain(lock.waiters.iter().map(|waiter| &waiter.party));
-    has(&lock.name)
-        || has(kind(lock))
+    let is_foreign = lock.own().is_none() && has("foreign");
+    let mut parties = lock.parties().into_iter();
+    is_foreign
+        || has(&lock.title())
+        || has(lock.kind())
         || parties.any(|of| {
             let (worker, name) = party(model, of);
             has(&name) || worker.is_some_and(|worker| has(&worker))
         })
+}
+
+/// How one is, whoever owns it.
+pub fn state_of(lock: Shown<'_>) -> String {
+    match lock {
+        Shown::Own(lock) => state(lock),
+        Shown::Foreign(lock) => foreign::state(lock).0,
+    }
+}
+
+/// Why there is no holder to go to.
+pub fn nobody_holds(lock: Shown<'_>) -> String {
+    let title = lock.title();
+    match lock {
+        Shown::Own(_) => format!("nobody holds {title}"),
+        Shown::Foreign(lock) => match lock.last_owner {
+            Some(owner) => format!("the owner of {title} (pid {}) is gone", owner.pid),
+            None if lock.n_waiters == 0 => {
+                format!("nobody waits for {title} now, so who holds it is not looked at")
+            }
+            None => format!("nobody is proven to hold {title}"),
+        },
+    }
+}
+
+/// Why an act does nothing here.
+pub fn not_own(lock: Shown<'_>) -> String {
+    format!("{} is not ganger's own: it is only seen from outside", lock.title())
+}
+
+/// Draws the first who has something, and how many more do.
+pub fn draw_holders(model: &Model, cell: &mut Canvas<'_>, parties: &[&Party]) {
+    let Some(first) = parties.first() else { return };
+    let (worker, name) = party(model, first);
+    let holder = cell.glyphs().holder;
+    let more = match parties.len() {
+        1 => String::new(),
+        n => format!(" +{}", n - 1),
+    };
+    let width = cell.width();
+    let text = match &worker {
+        Some(worker) if usize::from(width) >= worker.width() + 10 => format!("{worker} {name}"),
+        Some(worker) => worker.clone(),
+        None => name,
+    };
+    let room = width.saturating_sub(2 + more.width() as u16);
+    cell.put(0, 0, holder, Role::Holder);
+    let end = cell.put_cut(1, 0, room, &text, Role::Text);
+    cell.put(end, 0, &more, Role::Dim);
 }

@@ -150,7 +150,8 @@ impl Panel for WaitsPanel {
 
 // ---- the report
 
-fn ask(model: &mut Model, actions: &mut Vec<Action>) {
+/// Asks for the report where it is due: while it is asked for, all waits are looked at often.
+pub fn ask(model: &mut Model, actions: &mut Vec<Action>) {
     let now = model.now.mono;
     let due = model.waits.asked_at.is_none_or(|at| now.since(at) >= OFTEN);
     if model.waits.waits || !due || model.frozen.is_some() || model.output.offline || !model.live {
