@@ -216,7 +216,8 @@ fn is_library(frame: &Frame) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
     match frame.language {
         Language::Python => {
-            let is_installed = file.contains("/lib/python") || file.starts_with('<');
+            // `<string>` and `<stdin>` are what `python -c` and a pipe brought: a person wrote them.
+            let is_installed = file.contains("/lib/python") || file.starts_with("<frozen");
             is_installed && !file.contains("-packages/")
         }
         Language::Native => {

@@ -54,6 +54,13 @@ pub fn send(model: &mut Model, snapshot: Snapshot) {
 /// A screen with a past: the queue of `last` shrank for five minutes.
 pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
     let mut model = empty(width, height);
+    // On large screens bars and events are in sight from the start.
+    let past = super::past::Past::busy();
+    let tell = |model: &mut Model, snapshot: Snapshot| {
+        model.now = snapshot.at;
+        let message = ganger::control::proto::ToClient::Snapshot { snapshot: Box::new(snapshot) };
+        super::past::serve(model, &past, Msg::Server(Box::new(message)));
+    };
     model.info.cores = machine(last.machine.cores.len() as u32);
     model.own = OwnUse { cpu_percent: Some(0.4), resident_bytes: Some(3 << 20) };
     let end = last.counts.ready;
@@ -85,9 +92,9 @@ pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
                 }
             }
         }
-        send(&mut model, snapshot);
+        tell(&mut model, snapshot);
     }
-    send(&mut model, last);
+    tell(&mut model, last);
     model
 }
 

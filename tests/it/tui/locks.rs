@@ -270,8 +270,8 @@ fn acts_say_what_they_do_to_what_is_shared() {
     for (typed, commands, said) in [
         ("/api<Enter>+", &["permits api 4"][..], "semaphore api 3 → 4"),
         ("/api<Enter>++-", &["permits api 4", "permits api 5", "permits api 4"], "→ 4"),
-        ("/api<Enter>4+", &["permits api 7"], "→ 7"),
-        ("/api<Enter>9-", &["permits api 1"], "→ 1"),
+        ("/api<Enter>04+", &["permits api 7"], "→ 7"),
+        ("/api<Enter>09-", &["permits api 1"], "→ 1"),
         ("/frames<Enter>C<Enter>", &["close frames"], "close queue frames"),
         ("/frames<Enter>C<Esc>", &[], ""),
         ("C", &[], "db is a lock, not a queue"),
