@@ -36,6 +36,12 @@ fn micros(seconds: i64, nanos: i64) -> i64 {
     seconds * 1_000_000 + nanos / 1_000
 }
 
+/// Lets time pass on this thread.
+pub fn pause(time: Duration) {
+    let (_sender, nobody) = std::sync::mpsc::channel::<()>();
+    let _it_is_over = nobody.recv_timeout(time);
+}
+
 /// Returns the moment on Tokio's clock, for sleeping until `at`.
 pub fn tokio_instant(at: Mono) -> tokio::time::Instant {
     let left: Duration = at.since(mono());

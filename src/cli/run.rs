@@ -19,6 +19,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::mpsc as std_mpsc;
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 /// What a supervisor in a process of its own is told, in its run's folder.
@@ -208,15 +209,17 @@ fn headless(
     let (to_front, at_front) = std_mpsc::channel();
     let (to_supervisor, from_front) = mpsc::unbounded_channel::<ToServer>();
     let (json, live, output) = (args.json, args.live, args.output.unwrap_or_default());
-    let mut link = report::ChannelLink {
-        send: move |message| to_supervisor.send(message).is_ok(),
-        receive: at_front,
-    };
+    let mut link =
+        report::ChannelLink::new(move |message| to_supervisor.send(message).is_ok(), at_front);
     let streams = report::Streams::of_process()
         .map_err(|e| Failure::own(format!("cannot use standard output: {e}")))?;
     let show = move || {
         // The supervisor of this very process introduces itself first.
-        let Ok(ToClient::Hello { info, .. }) = link.receive.recv() else { return None };
+        let Ok(Some(ToClient::Hello { info, .. })) =
+            report::Link::receive(&mut link, Duration::MAX)
+        else {
+            return None;
+        };
         Some(if json {
             report::json::follow(&mut link, &info, &streams)
         } else {

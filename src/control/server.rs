@@ -51,7 +51,12 @@ pub type Inputs = Vec<(String, Text)>;
 enum Sink {
     Socket(Outbox),
     /// A front end in this very process.
-    Memory(std_mpsc::Sender<ToClient>),
+    /// In this process. What is said in one turn is handed over in one piece, at its end: the
+    /// one who reads it would wake up for every message, in the middle of the turn.
+    Memory {
+        batch: Vec<ToClient>,
+        to: std_mpsc::Sender<Vec<ToClient>>,
+    },
 }
 
 struct Client {
@@ -280,9 +285,9 @@ impl Clients {
     }
 
     /// Adds the front end of this very process. It hears everything from the first event on.
-    pub fn add_in_process(&mut self, sink: std_mpsc::Sender<ToClient>) {
-        let client =
-            Client { role: Role::Owner, snapshots: true, events: true, sink: Sink::Memory(sink) };
+    pub fn add_in_process(&mut self, to: std_mpsc::Sender<Vec<ToClient>>) {
+        let sink = Sink::Memory { batch: Vec::new(), to };
+        let client = Client { role: Role::Owner, snapshots: true, events: true, sink };
         self.clients.insert(IN_PROCESS, client);
     }
 
@@ -324,9 +329,9 @@ impl Clients {
     pub fn push_snapshot(&mut self, snapshot: Snapshot) {
         let message = ToClient::Snapshot { snapshot: Box::new(snapshot) };
         let mut line = None;
-        for client in self.clients.values().filter(|c| c.snapshots) {
-            match &client.sink {
-                Sink::Memory(sink) => drop(sink.send(message.clone())),
+        for client in self.clients.values_mut().filter(|c| c.snapshots) {
+            match &mut client.sink {
+                Sink::Memory { batch, .. } => batch.push(message.clone()),
                 Sink::Socket(lines) => {
                     let line = line.get_or_insert_with(|| encode(&message));
                     let _missed = !lines.try_send(line.clone());
@@ -355,7 +360,7 @@ impl Clients {
 
     /// Sends one message to one client, and a file descriptor with it.
     pub fn send_with(&mut self, id: ClientId, message: &ToClient, fd: Option<Arc<OwnedFd>>) {
-        let lost = self.clients.get(&id).is_some_and(|c| !c.sink.send(message, fd));
+        let lost = self.clients.get_mut(&id).is_some_and(|c| !c.sink.send(message, fd));
         if lost {
             self.clients.remove(&id);
         }
@@ -371,6 +376,16 @@ impl Clients {
         self.push(|_| true, message);
     }
 
+    /// Hands over what the front end of this process has to hear. To be called at the end of
+    /// each turn.
+    pub fn hand_over(&mut self) {
+        let Some(client) = self.clients.get_mut(&IN_PROCESS) else { return };
+        let Sink::Memory { batch, to } = &mut client.sink else { return };
+        if !batch.is_empty() && to.send(std::mem::take(batch)).is_err() {
+            self.clients.remove(&IN_PROCESS);
+        }
+    }
+
     /// Whether nobody is there.
     pub fn is_empty(&self) -> bool {
         self.clients.is_empty()
@@ -378,6 +393,7 @@ impl Clients {
 
     /// Forgets everybody, and waits, a little, until what was sent has left.
     pub async fn flush(&mut self) {
+        self.hand_over();
         let mut closing = JoinSet::new();
         for (_, client) in self.clients.drain() {
             if let Sink::Socket(lines) = client.sink {
@@ -394,8 +410,11 @@ impl Clients {
             if !wanted(client) {
                 return true;
             }
-            match &client.sink {
-                Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
+            match &mut client.sink {
+                Sink::Memory { batch, .. } => {
+                    batch.push(message.clone());
+                    true
+                }
                 Sink::Socket(lines) => {
                     let line = line.get_or_insert_with(|| encode(message));
                     lines.try_send(line.clone())
@@ -412,9 +431,12 @@ impl Default for Clients {
 }
 
 impl Sink {
-    fn send(&self, message: &ToClient, fd: Option<Arc<OwnedFd>>) -> bool {
+    fn send(&mut self, message: &ToClient, fd: Option<Arc<OwnedFd>>) -> bool {
         match self {
-            Sink::Memory(sink) => sink.send(message.clone()).is_ok(),
+            Sink::Memory { batch, .. } => {
+                batch.push(message.clone());
+                true
+            }
             Sink::Socket(lines) => lines.try_send_with(encode(message), fd),
         }
     }

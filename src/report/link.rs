@@ -1,7 +1,9 @@
 //! The way to the supervisor: in the same process, or over its socket.
 
+use crate::clock;
 use crate::control::client::{Receiver, Sender};
 use crate::control::proto::{ToClient, ToServer};
+use crate::model::Mono;
 use crate::model::query::{Query, Reply};
 use std::collections::VecDeque;
 use std::sync::mpsc;
@@ -30,24 +32,62 @@ pub trait Link {
     fn receive(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone>;
 }
 
+/// How soon one batch of messages may follow another before the next are left to gather.
+const HURRY: Duration = Duration::from_millis(2);
+/// How long they gather: too short to be seen, and long beside what it costs to wake up.
+const GATHER: Duration = Duration::from_millis(8);
+
 /// A link made of two channels, for a supervisor in the same process.
 pub struct ChannelLink<F> {
-    /// Hands a message to the supervisor; `false` when it is gone.
-    pub send: F,
-    pub receive: mpsc::Receiver<ToClient>,
+    send: F,
+    receive: mpsc::Receiver<Vec<ToClient>>,
+    /// What came and has not been asked for.
+    came: VecDeque<ToClient>,
+    came_at: Mono,
+    /// Messages follow each other closely: a wake-up for each would take the cores from the jobs.
+    is_busy: bool,
+}
+
+impl<F: FnMut(ToServer) -> bool> ChannelLink<F> {
+    /// `send` hands a message to the supervisor, `false` when it is gone; `receive` brings what
+    /// the supervisor says.
+    pub fn new(send: F, receive: mpsc::Receiver<Vec<ToClient>>) -> ChannelLink<F> {
+        ChannelLink { send, receive, came: VecDeque::new(), came_at: Mono(0), is_busy: false }
+    }
+
+    /// Takes what has come, and waits when nothing has.
+    fn take(&mut self, wait: Duration) -> Result<(), mpsc::RecvTimeoutError> {
+        if self.is_busy {
+            clock::pause(GATHER);
+        }
+        let batch = self.receive.recv_timeout(wait)?;
+        let n_before = self.came.len();
+        self.came.extend(batch);
+        self.came.extend(self.receive.try_iter().flatten());
+        let now = clock::mono();
+        let is_soon = now.since(self.came_at) < if self.is_busy { GATHER * 2 } else { HURRY };
+        self.is_busy = is_soon && self.came.len() > n_before;
+        self.came_at = now;
+        Ok(())
+    }
 }
 
 impl<F: FnMut(ToServer) -> bool> Link for ChannelLink<F> {
     fn send(&mut self, message: ToServer) -> Result<(), Gone> {
+        // Whoever asks waits for the answer.
+        self.is_busy = false;
         if (self.send)(message) { Ok(()) } else { Err(Gone) }
     }
 
     fn receive(&mut self, wait: Duration) -> Result<Option<ToClient>, Gone> {
-        match self.receive.recv_timeout(wait) {
-            Ok(message) => Ok(Some(message)),
-            Err(mpsc::RecvTimeoutError::Timeout) => Ok(None),
-            Err(mpsc::RecvTimeoutError::Disconnected) => Err(Gone),
+        if self.came.is_empty() {
+            match self.take(wait) {
+                Ok(()) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => return Ok(None),
+                Err(mpsc::RecvTimeoutError::Disconnected) => return Err(Gone),
+            }
         }
+        Ok(self.came.pop_front())
     }
 }
 

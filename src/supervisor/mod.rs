@@ -106,7 +106,7 @@ impl SuperviseError {
 /// Who shows the run.
 pub enum Front {
     /// A front end in this process.
-    InProcess { to: std_mpsc::Sender<ToClient>, from: mpsc::UnboundedReceiver<ToServer> },
+    InProcess { to: std_mpsc::Sender<Vec<ToClient>>, from: mpsc::UnboundedReceiver<ToServer> },
     /// A screen in another process, which connects as the owner. `ready` is called once it can.
     Screen { ready: Box<dyn FnOnce(&RunInfo)> },
 }
@@ -404,6 +404,7 @@ impl Supervisor {
             {
                 return code;
             }
+            self.clients.hand_over();
             let wake = self.next_wake();
             let due = async {
                 match wake {
@@ -590,6 +591,13 @@ impl Supervisor {
             self.publisher.note(event, now.mono, &self.engine);
             self.follow(event);
         }
+        // What is to be done comes before what is to be told: a worker may be waiting.
+        for effect in step.effects {
+            if let Effect::Kill { attempt } = &effect {
+                self.publisher.stops.killed(*attempt, now.mono);
+            }
+            self.effect(effect);
+        }
         let (engine, inputs) = (&self.engine, &self.inputs);
         self.clients.push_events(&step.events, |event| publish::inputs_of(event, engine, inputs));
         let end = match step.events.last() {
@@ -598,12 +606,6 @@ impl Supervisor {
         };
         for event in step.events {
             self.history.note(event, now, self.engine.state());
-        }
-        for effect in step.effects {
-            if let Effect::Kill { attempt } = &effect {
-                self.publisher.stops.killed(*attempt, now.mono);
-            }
-            self.effect(effect);
         }
         if let Some((outcome, exit_code, at)) = end {
             self.ended(outcome, exit_code, at);

@@ -1,10 +1,11 @@
 //! Effects into the world, and events into the edges that follow them.
 
 use super::launch::{Place, threads_of};
+use super::prepare::Expanded;
 use super::{Message, Supervisor, prepare};
 use crate::broker::{has_only_children, only_waits};
 use crate::clock;
-use crate::engine::{Effect, Input, Waiting};
+use crate::engine::{Effect, Waiting};
 use crate::exec::Backend;
 use crate::model::{AttemptId, Command, Event, ExecReport, ProcRef, Slot, TaskIdx};
 use crate::probe::{Watched, read_shortage};
@@ -100,10 +101,13 @@ impl Supervisor {
         match std::thread::Builder::new().name("inputs".to_owned()).spawn(read) {
             Ok(_runs_by_itself) => self.n_reading += 1,
             Err(e) => {
-                for task in tasks {
-                    let error = format!("cannot start a thread to read its inputs: {e}");
-                    self.input(Input::InputsFailed { task, error });
-                }
+                let failed = |task| Expanded {
+                    task,
+                    inputs: Err(format!("cannot start a thread to read its inputs: {e}")),
+                    warnings: Vec::new(),
+                };
+                self.n_reading += 1;
+                self.later(Message::Expanded(tasks.into_iter().map(failed).collect()));
             }
         }
     }

@@ -288,10 +288,10 @@ pub fn look_at(
     let mut first = look(begin);
     loop {
         let is_suspicious = xray::is_suspicious(&first);
-        pause(if is_suspicious { XRAY_APART } else { patience.min(XRAY_APART * 2) });
+        clock::pause(if is_suspicious { XRAY_APART } else { patience.min(XRAY_APART * 2) });
         let second = look(clock::mono());
         if !xray::judge(&first, &second).findings.is_empty() {
-            pause(STANDING.saturating_sub(clock::mono().since(first.at)));
+            clock::pause(STANDING.saturating_sub(clock::mono().since(first.at)));
             return Proof { second: look(clock::mono()), first };
         }
         // A second look at who seems stuck that proves nothing is looked into once more.
@@ -301,12 +301,6 @@ pub fn look_at(
         }
         first = second;
     }
-}
-
-/// Lets time pass: nobody sends.
-fn pause(time: Duration) {
-    let (_sender, nobody) = mpsc::channel::<()>();
-    let _it_is_over = nobody.recv_timeout(time);
 }
 
 /// Says why a report about one process tells nothing, if so.

@@ -102,6 +102,8 @@ pub struct FdInfo {
     /// Those of open(2).
     pub flags: i32,
     pub inode: u64,
+    /// Number of the mount: with the same one, the same inode number is the same file.
+    pub mount: u64,
     /// The process of a pidfd; -1 when it has ended.
     pub pid: Option<i32>,
     pub event_id: Option<u64>,
@@ -132,6 +134,7 @@ impl FdInfo {
             match key {
                 "flags" => info.flags = i32::from_str_radix(value, 8).unwrap_or(0),
                 "ino" => info.inode = value.parse().unwrap_or(0),
+                "mnt_id" => info.mount = value.parse().unwrap_or(0),
                 "Pid" => info.pid = value.parse().ok(),
                 "eventfd-id" => info.event_id = value.parse().ok(),
                 "it_value" => info.armed = value != "(0, 0)",

@@ -5,10 +5,10 @@
 //! file, which children inherit, so who took it may be gone: fdinfo says who has it. All
 //! conflicting locks have to go, each by any of those who have it.
 
-use super::descriptors::{self, Target};
+use super::descriptors::{self, FdInfo, Target};
 use super::kinds::{Fact, Wait, outside};
 use super::memory::{i32_in, u64_in};
-use super::scene::{Access, Hidden, Scene};
+use super::scene::{Access, Held, Hidden, Scene};
 use super::syscall::Sys;
 use crate::model::waits::{Certainty, Holder, Need, WaitKind, Waker};
 use std::collections::BTreeSet;
@@ -112,10 +112,15 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     };
     let locks = scene.file_locks();
     let info = descriptors::read_info(tid, fd).unwrap_or_default();
-    let Some(line) = waiting_line(locks, &asked, wait.process.proc.pid, info.inode) else {
-        let id = format!("fd {fd} of {}", wait.process.proc.pid);
-        let fact = Fact::new(WaitKind::FileLock, id).named(path);
-        return Some(fact.need(vec![outside("a lock holder that is not visible")]));
+    let listed = waiting_line(locks, &asked, wait.process.proc.pid, info.inode);
+    let unlisted = match listed {
+        Some(_) => Vec::new(),
+        None => unlisted(scene.held_locks(), &asked, &info, wait.process.proc.pid),
+    };
+    let (line, locks) = match (listed, unlisted.split_first()) {
+        (Some(line), _) => (line, locks),
+        (None, Some((line, held))) => (line, held),
+        (None, None) => return Some(hidden(wait, fd, path)),
     };
 
     let mut fact = Fact::new(WaitKind::FileLock, line.file.to_string()).named(path);
@@ -149,6 +154,46 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
         fact.also(outside("a timer of its own"));
     }
     Some(fact)
+}
+
+fn hidden(wait: &Wait, fd: i32, path: Option<String>) -> Fact {
+    let id = format!("fd {fd} of {}", wait.process.proc.pid);
+    let fact = Fact::new(WaitKind::FileLock, id).named(path);
+    fact.need(vec![outside("a lock holder that is not visible")])
+}
+
+/// What somebody waits for who is in no list: in a pid namespace, as in a container, the kernel
+/// lists neither a lock whose taker is gone nor those who wait for it, but still says who has the
+/// lock. The request comes first, then the locks on its file.
+fn unlisted(held: &[Held], asked: &Asked, info: &FdInfo, pid: i32) -> Vec<LockLine> {
+    let (Class::Flock, Some(exclusive)) = (asked.class, asked.exclusive) else { return Vec::new() };
+    let is_here = |held: &&Held| {
+        held.mount == info.mount
+            && held.lock.class == Class::Flock
+            && of_inode(&held.lock, info.inode)
+    };
+    let mut locks: Vec<LockLine> = held.iter().filter(is_here).map(|h| h.lock.clone()).collect();
+    // With its taker alive it is listed; then the wait is about to be over.
+    let Some(file) = locks.iter().find(|lock| lock.pid == 0).map(|lock| lock.file.clone()) else {
+        return Vec::new();
+    };
+    // One that several processes have is one. Two that look alike count as one as well: doubt.
+    locks.dedup_by(|a, b| a.is_like(b));
+    let whole = LockLine {
+        waits: true,
+        class: Class::Flock,
+        exclusive,
+        pid,
+        file,
+        start: 0,
+        end: u64::MAX,
+    };
+    locks.insert(0, whole);
+    locks
+}
+
+fn of_inode(lock: &LockLine, inode: u64) -> bool {
+    lock.file.rsplit(':').next().is_some_and(|n| n.parse() == Ok(inode))
 }
 
 /// Who could give a lock back.
@@ -195,11 +240,10 @@ fn waiting_line<'a>(
     pid: i32,
     inode: u64,
 ) -> Option<&'a LockLine> {
-    let of_file = |lock: &LockLine| lock.file.rsplit(':').next() == Some(&*inode.to_string());
     let mut fitting = locks.iter().filter(|l| {
         l.waits
             && l.class == asked.class
-            && of_file(l)
+            && of_inode(l, inode)
             && (l.pid == pid || asked.class == Class::Ofd)
             && asked.exclusive.is_none_or(|exclusive| exclusive == l.exclusive)
             && asked.start.is_none_or(|start| start == l.start)
@@ -246,6 +290,26 @@ mod tests {
         assert_eq!(in_the_way(1), [5519]);
         assert_eq!(in_the_way(5), [700, 701], "two readers, one writer");
         assert_eq!(in_the_way(7), [-1], "locks of open files stop those of processes");
+    }
+
+    #[test]
+    fn what_a_container_does_not_list_is_found_with_those_who_have_it() {
+        let lock = |line: &str| LockLine::parse(line.as_bytes()).unwrap();
+        let held = |pid, mount, line| Held { pid, mount, lock: lock(line) };
+        let orphaned = "1: FLOCK  ADVISORY  WRITE 0 fe:00:77 0 EOF";
+        let all = [
+            held(10, 44, orphaned),
+            held(11, 44, orphaned),
+            held(12, 45, "1: FLOCK  ADVISORY  WRITE 0 fe:01:77 0 EOF"),
+            held(13, 44, "1: FLOCK  ADVISORY  WRITE 0 fe:00:78 0 EOF"),
+        ];
+        let asked = Asked { class: Class::Flock, exclusive: Some(true), start: Some(0) };
+        let info = FdInfo { inode: 77, mount: 44, ..FdInfo::default() };
+        let found = unlisted(&all, &asked, &info, 20);
+        assert_eq!(found.len(), 2);
+        assert!(found[0].waits && found[1].excludes(&found[0]) && !found[1].waits);
+        let listed = [held(10, 44, "1: FLOCK  ADVISORY  WRITE 10 fe:00:77 0 EOF")];
+        assert_eq!(unlisted(&listed, &asked, &info, 20), []);
     }
 
     #[test]

@@ -72,6 +72,8 @@ struct Ends {
 #[derive(Clone, Debug)]
 pub struct Held {
     pub pid: i32,
+    /// The number of the mount that the file is on.
+    pub mount: u64,
     pub lock: LockLine,
 }
 
@@ -290,7 +292,8 @@ impl Scene {
             let mut held = Vec::new();
             for end in &self.all_ends().files {
                 let Ok(info) = descriptors::read_info(end.tid, end.fd) else { continue };
-                held.extend(info.locks.into_iter().map(|lock| Held { pid: end.pid, lock }));
+                let of_end = |lock| Held { pid: end.pid, mount: info.mount, lock };
+                held.extend(info.locks.into_iter().map(of_end));
             }
             held
         })
