@@ -472,9 +472,9 @@ fn hung_jobs(facts: &Facts<'_>) -> Vec<Verdict> {
     verdicts
 }
 
-/// `, which depends on sleep 4711`.
+/// `, up to sleep 4711`.
 fn depends_on(wait: &WaitFor) -> String {
-    wait.holder.as_ref().map_or(String::new(), |holder| format!(", which depends on {holder}"))
+    wait.holder.as_ref().map_or(String::new(), |holder| format!(", up to {holder}"))
 }
 
 /// Workers that have nothing to do although jobs wait, and what those wait for.

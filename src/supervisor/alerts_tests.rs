@@ -299,7 +299,7 @@ fn a_hung_job_that_waits_says_for_what() {
     let attempt = AttemptId { job: JobNo(1), n: 1 };
     world.feed(Input::Finding(Finding { attempt, quiet_since: since, quiet: true }));
     world.waits.insert(attempt, wait("index.lock", Some("sleep 4711"), since));
-    let said = "a:1 hangs: waits for index.lock, which depends on sleep 4711, for 1.0s (pid 41)";
+    let said = "a:1 hangs: waits for index.lock, up to sleep 4711, for 1.0s (pid 41)";
     assert_eq!(world.texts(1), [said]);
 }
 

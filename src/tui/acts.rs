@@ -378,7 +378,12 @@ pub fn put_on(model: &mut Model, theme: Result<Theme, Warning>) {
             say(model, FeedbackKind::Done, format!("theme {}", theme.name));
             model.look.theme = theme;
         }
-        Err(warning) => say(model, FeedbackKind::Refused, warning.to_string()),
+        Err(mut warning) => {
+            // One line holds what is wrong; whoever saved the file knows where it is.
+            let name = warning.file.rsplit('/').next().unwrap_or_default().to_owned();
+            warning.file = name;
+            say(model, FeedbackKind::Refused, warning.to_string());
+        }
     }
 }
 

@@ -200,7 +200,9 @@ pub fn place(frames: &[Frame]) -> Option<String> {
             None => file,
         });
     }
-    let frame = frames.iter().find(|frame| !frame.function.is_empty() && !is_library(frame))?;
+    // An address without a name tells a person nothing.
+    let is_named = |frame: &Frame| !frame.function.is_empty() && !frame.function.starts_with("0x");
+    let frame = frames.iter().find(|frame| is_named(frame) && !is_library(frame))?;
     Some(match &frame.file {
         Some(file) => {
             let file = file.rsplit('/').next().unwrap_or(file);

@@ -1,6 +1,6 @@
 //! What jobs share, on the screen.
 
-use super::fixtures::{at, busy, empty, look, now, send, text};
+use super::fixtures::{at, busy, empty, look, now, send, tell, text};
 use super::past::{Past, keys};
 use super::screens::{SIZES, check};
 use ganger::model::locks::*;
@@ -174,6 +174,7 @@ pub fn circle() -> Snapshot {
 /// A screen on which waiters and items came and went for a minute.
 fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
     let mut model = empty(width, height);
+    let past = Past::busy();
     for half in 0..120u64 {
         let mut snapshot = last.clone();
         snapshot.at = at(0);
@@ -192,9 +193,9 @@ fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
                 *depth = (4.0 + phase * 4.0) as u64;
             }
         }
-        send(&mut model, snapshot);
+        tell(&mut model, &past, snapshot);
     }
-    send(&mut model, last.clone());
+    tell(&mut model, &past, last.clone());
     model
 }
 
