@@ -90,7 +90,8 @@ shoot() {
   local socket=unix:$XDG_RUNTIME_DIR/kitty
   local what=("$GANGER" run "$file")
   if [[ -n $program ]]; then
-    python3 "$program" &
+    # A session of its own: what it starts is found again by its group, and ended with it.
+    setsid python3 "$program" &
     foreign=$!
     args='' what=("$GANGER" xray "$foreign")
   fi
@@ -103,7 +104,8 @@ shoot() {
     "${what[@]}" $args &
   kitty=$!
   # A vanished terminal ends the run properly.
-  trap 'kill "$kitty" ${foreign:-} 2>/dev/null; wait "$kitty" || true' EXIT
+  trap 'kill "$kitty" 2>/dev/null; wait "$kitty" || true
+    [[ -z ${foreign:-} ]] || kill -KILL -- "-$foreign" 2>/dev/null || true' EXIT
   # A busy machine needs a while until the window is there.
   for _ in {1..300}; do
     kitty @ --to "$socket" ls >/dev/null 2>&1 && break

@@ -58,10 +58,23 @@ fn held(args: &LockArgs) -> Result<i32, Failure> {
     let (shared, timeout_ms) = (args.shared, args.patience.timeout_ms());
     let op = Op::Acquire { names: names.clone(), kind: LockKind::Lock, shared, timeout_ms };
     tell_died(&run.ask(op)?);
+    tell_order(&mut run, &names, &outer);
     let ended = wrapped::run(&args.cmd, mark(&outer, &names).map(|mark| (MARK, mark)));
     // A run that is over keeps nothing: how the command ended counts.
     let _gone_with_the_run = run.try_ask(Op::Release { names, anyone: false });
     ended.map(|ended| ended.code)
+}
+
+/// Says in which order locks were taken: the outer ones are held by other processes, so the run
+/// cannot see that it is one after the other.
+fn tell_order(run: &mut Shared, names: &[Name], outer: &str) {
+    for (first, _) in marked(outer) {
+        for second in names.iter().filter(|second| **second != first) {
+            let (first, second) = (first.clone(), second.clone());
+            // For a warning only: the command need not fail for it.
+            let _no_warning_then = run.try_ask(Op::FastOrder { first, second });
+        }
+    }
 }
 
 /// The next owner has to know that what the lock protects may be half done.

@@ -20,6 +20,8 @@ pub enum AlertLevel {
 #[serde(rename_all = "snake_case")]
 pub enum AlertKind {
     HungJob,
+    /// It takes much longer than others of its task.
+    SlowJob,
     FailingTask,
     MemoryPressure,
     Swapping,

@@ -23,7 +23,7 @@ pub(super) struct Live {
 }
 
 /// Names of a run whose task file is out of reach: stop signals are not told.
-struct BookNames<'a, 'b>(&'a Book<'b>);
+pub(super) struct BookNames<'a, 'b>(pub(super) &'a Book<'b>);
 
 impl Names for BookNames<'_, '_> {
     fn job(&self, job: JobNo) -> String {

@@ -3,7 +3,7 @@
 use super::bar::Bar;
 use super::book::Book;
 use super::link::{Gone, Link, Talk};
-use super::live::Live;
+use super::live::{BookNames, Live};
 use super::streams::Streams;
 use super::summary::{self, Details, Failure, Failures};
 use super::{FAILED_ITSELF, Finish, words};
@@ -12,8 +12,8 @@ use crate::model::event::unread_words;
 use crate::model::harmless;
 use crate::model::query::{OutputFrom, OutputPart, Query, Reply, Stream};
 use crate::model::{
-    AttemptId, Counts, Event, Exit, Hangs, JobNo, JobRef, Mono, Outcome, Requester, RunInfo,
-    Snapshot, StopHow, StopReason,
+    AlertKind, AttemptId, Counts, Event, Exit, Hangs, JobNo, JobRef, Mono, Outcome, Requester,
+    RunInfo, Snapshot, StopHow, StopReason, sentence,
 };
 use std::collections::{HashMap, HashSet};
 use std::ffi::OsStr;
@@ -142,6 +142,13 @@ impl Plain<'_> {
                 self.note(&format!("warning: {notice}"));
             }
         }
+        let eaten = snapshot.alerts.iter().filter(|alert| alert.kind == AlertKind::Contention);
+        for alert in eaten.filter(|_| self.live.is_none()) {
+            // The numbers in it change, so it is told once.
+            if self.noticed.insert(format!("{:?}", alert.kind)) {
+                self.note(&format!("warning: {}\nhint: {}", alert.text, alert.hint));
+            }
+        }
         self.bar.show(snapshot);
         let lines = self.live.as_mut().map(|live| live.of_snapshot(snapshot));
         for line in lines.unwrap_or_default() {
@@ -154,6 +161,7 @@ impl Plain<'_> {
         self.hangs.note(event);
         let now = event.at().map_or(Mono::default(), |at| at.mono);
         let line = self.live.as_mut().and_then(|live| live.of_event(event, &self.book, now));
+        let line = line.or_else(|| self.trouble_of(event, now));
         if let Some(line) = line {
             self.note(&line);
         }
@@ -188,6 +196,28 @@ impl Plain<'_> {
             Event::RunEnded { at, .. } => self.wall = at.mono.since(self.info.started_mono),
             _ => {}
         }
+    }
+
+    /// The line for what may keep a run from ever ending: nobody has to look for it.
+    fn trouble_of(&self, event: &Event, now: Mono) -> Option<String> {
+        let is_warning = match event {
+            Event::LockNoticed { .. } => true,
+            Event::DeadlockFound { .. }
+            | Event::DeadlockGone { .. }
+            | Event::StuckFound { .. }
+            | Event::StuckGone { .. } => false,
+            _ => return None,
+        };
+        let line = sentence::of_event(&BookNames(&self.book), event, now, None);
+        let run = &self.info.run;
+        Some(match event {
+            _ if is_warning => format!("warning: {line}"),
+            Event::DeadlockFound { .. } | Event::StuckFound { .. } => format!(
+                "{line}\nhint: `ganger why JOB -r {run}` says more, `ganger kill JOB --preview -r {run}` \
+                 what a kill would free."
+            ),
+            _ => line,
+        })
     }
 
     fn note(&self, line: &str) {

@@ -4,16 +4,18 @@
 //! Pure: time and readings come in as arguments.
 
 mod shared;
+mod slow;
 
 use super::history::StateNames;
 use crate::engine::{Attempt, State};
 use crate::model::alert::{Alert, AlertKind, AlertLevel};
 use crate::model::limits::SNAPSHOT_ALERTS;
+use crate::model::locks::WaitFor;
 use crate::model::sentence::Names;
 use crate::model::words::{count, duration, size};
 use crate::model::{
-    Counts, Event, JobNo, MachineSample, Mono, Outcome, PoolIdx, RunState, Sample, TaskIdx,
-    TreeSample,
+    AttemptId, Counts, Event, JobNo, MachineSample, Mono, Outcome, PoolIdx, RunState, Sample,
+    TaskIdx, TreeSample,
 };
 use crate::probe::Shortage;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -86,7 +88,11 @@ pub struct Alerts {
     swapped_per_s: f32,
     candidates: BTreeMap<Key, Candidate>,
     crowds: shared::Crowds,
+    paces: slow::Paces,
 }
+
+/// What an attempt waits for, as far as that is known.
+type WaitOf<'a> = dyn Fn(AttemptId) -> Option<WaitFor> + 'a;
 
 /// Everything that the rules look at.
 struct Facts<'a> {
@@ -94,11 +100,13 @@ struct Facts<'a> {
     state: &'a State,
     sample: &'a Sample,
     names: StateNames<'a>,
+    waits: &'a WaitOf<'a>,
 }
 
 impl Alerts {
     /// Takes in one fact.
     pub fn note(&mut self, event: &Event) {
+        self.paces.note(event);
         let Event::JobEnded { task, outcome, attempts: 1.., .. } = event else { return };
         if *outcome == Outcome::Cancelled {
             return;
@@ -120,14 +128,15 @@ impl Alerts {
     }
 
     /// Looks at everything once more.
-    pub fn look(&mut self, now: Mono, state: &State, sample: &Sample) {
+    pub fn look(&mut self, now: Mono, state: &State, sample: &Sample, waits: &WaitOf<'_>) {
         if matches!(state.run_state(), RunState::Ended { .. }) {
             self.candidates.clear();
             return;
         }
-        let facts = Facts { now, state, sample, names: StateNames(state) };
+        let facts = Facts { now, state, sample, names: StateNames(state), waits };
         self.means.take(&facts);
         let mut verdicts = hung_jobs(&facts);
+        verdicts.extend(self.paces.verdicts(&facts, &verdicts));
         verdicts.extend(self.failing_tasks(&facts));
         verdicts.extend(self.machine(&sample.machine));
         self.crowds.take(now, state);
@@ -158,7 +167,7 @@ impl Alerts {
         }
         self.candidates.retain(|key, candidate| {
             let lingers = candidate.shown && now.since(candidate.held) < LINGER;
-            // A circle is there or not: it never flickers.
+            // A circle, or a job that does not move, is there or not: it never flickers.
             held.contains(key) || (lingers && !is_there_or_not(key.kind))
         });
     }
@@ -372,13 +381,14 @@ fn io_wait(facts: &Facts<'_>, pool: PoolIdx) -> Option<f32> {
 
 /// Whether it comes and goes at once, as what it is about does.
 fn is_there_or_not(kind: AlertKind) -> bool {
-    matches!(kind, AlertKind::Deadlock | AlertKind::Stuck)
+    matches!(kind, AlertKind::Deadlock | AlertKind::Stuck | AlertKind::HungJob | AlertKind::SlowJob)
 }
 
 /// For how long a rule must hold.
 fn patience(kind: AlertKind) -> Duration {
     match kind {
         AlertKind::HungJob
+        | AlertKind::SlowJob
         | AlertKind::FailingTask
         | AlertKind::DiskFull
         | AlertKind::Deadlock
@@ -443,19 +453,28 @@ fn hung_jobs(facts: &Facts<'_>) -> Vec<Verdict> {
         };
         let job = attempt.id.job;
         let pid = attempt.proc().map_or(String::new(), |proc| format!(" (pid {})", proc.pid));
+        let (name, age) = (facts.names.job(job), duration(facts.now.since(since)));
         verdicts.push(Verdict {
             key: Key { job: Some(job), task: Some(attempt.task), ..Key::of(AlertKind::HungJob) },
             level,
-            text: format!(
-                "{} {word}: no CPU, no output, no I/O for {}{pid}",
-                facts.names.job(job),
-                duration(facts.now.since(since))
-            ),
+            // Why comes first: on narrow screens the end is cut.
+            text: match (facts.waits)(attempt.id) {
+                Some(wait) => {
+                    let on = depends_on(&wait);
+                    format!("{name} {word}: waits for {}{on}, for {age}{pid}", wait.what)
+                }
+                None => format!("{name} {word}: no CPU, no output, no I/O for {age}{pid}"),
+            },
             hint: format!("`ganger why {job}` says more; kill it when it does not go on."),
             raises: true,
         });
     }
     verdicts
+}
+
+/// `, up to sleep 4711`.
+fn depends_on(wait: &WaitFor) -> String {
+    wait.holder.as_ref().map_or(String::new(), |holder| format!(", up to {holder}"))
 }
 
 /// Workers that have nothing to do although jobs wait, and what those wait for.

@@ -12,6 +12,7 @@ struct World {
     engine: Engine,
     alerts: Alerts,
     sample: Sample,
+    waits: BTreeMap<AttemptId, WaitFor>,
     s: f64,
 }
 
@@ -32,6 +33,7 @@ impl World {
             engine: Engine::new(schedule, 1),
             alerts: Alerts::default(),
             sample: Sample::default(),
+            waits: BTreeMap::new(),
             s: 100.0,
         };
         world.feed(Input::Start);
@@ -97,7 +99,9 @@ impl World {
         for _ in 0..seconds * 2 {
             self.s += 0.5;
             self.sample.at = self.now().mono;
-            self.alerts.look(self.now().mono, self.engine.state(), &self.sample);
+            self.alerts.look(self.now().mono, self.engine.state(), &self.sample, &|id| {
+                self.waits.get(&id).cloned()
+            });
         }
         self.alerts.views()
     }
@@ -284,7 +288,43 @@ fn a_hung_job_is_named_and_a_still_one_is_only_mentioned() {
     assert!(alerts[0].hint.contains("`ganger why :1`"), "{alerts:?}");
     let (by, job) = (Requester::Screen, JobNo(1));
     world.feed(Input::Asked(Asked { by, command: Command::Kill { job, now: false } }));
-    assert_eq!(world.after(6), [], "it is being stopped");
+    assert_eq!(world.after(1), [], "it is being stopped");
+}
+
+#[test]
+fn a_hung_job_that_waits_says_for_what() {
+    let mut world = World::new(2, |_| {});
+    world.trees(0.0, 1);
+    let since = world.now().mono;
+    let attempt = AttemptId { job: JobNo(1), n: 1 };
+    world.feed(Input::Finding(Finding { attempt, quiet_since: since, quiet: true }));
+    world.waits.insert(attempt, wait("index.lock", Some("sleep 4711"), since));
+    let said = "a:1 hangs: waits for index.lock, up to sleep 4711, for 1.0s (pid 41)";
+    assert_eq!(world.texts(1), [said]);
+}
+
+#[test]
+fn a_job_much_slower_than_others_is_told_with_what_it_does() {
+    let mut world = World::new(40, |schedule| schedule.pools[0].start = 3);
+    for job in 3..=8 {
+        world.start(job);
+        world.after(1);
+        world.exit(job, 0);
+    }
+    assert_eq!(world.texts(3), [""; 0], "nobody waits for nine seconds");
+    world.trees(96.0, 1);
+    let said = "a:1 runs for 10.0s, others took 1.0s: computes, 96 % of a core";
+    assert_eq!(world.texts(1)[0], said);
+    let attempt = AttemptId { job: JobNo(1), n: 1 };
+    world.waits.insert(attempt, wait("read pipe", None, world.now().mono));
+    assert!(world.texts(1)[0].ends_with("waits for read pipe"));
+    world.exit(1, 0);
+    assert!(world.texts(1)[0].starts_with("a:2 runs"), "what has ended is not told of");
+}
+
+fn wait(what: &str, holder: Option<&str>, since: Mono) -> WaitFor {
+    let holder = holder.map(str::to_owned);
+    WaitFor { what: what.to_owned(), holder, holder_job: None, since, in_circle: false }
 }
 
 #[test]

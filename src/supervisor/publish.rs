@@ -13,7 +13,7 @@ use crate::engine::{Attempt, Engine, State};
 use crate::exec::Outputs;
 use crate::model::event::unread_words;
 use crate::model::limits::{SNAPSHOT_FAILURES, SNAPSHOT_INTERVAL, SNAPSHOT_WORKERS};
-use crate::model::locks::SharedView;
+use crate::model::locks::{SharedView, WaitFor};
 use crate::model::snapshot::WorkView;
 use crate::model::{
     AttemptId, Counts, Event, FailureView, JobNo, Mono, Now, Outcome, PoolIdx, PoolView, RunState,
@@ -91,8 +91,13 @@ impl Publisher {
     pub fn sampled(&mut self, sample: Arc<Sample>, now: Mono, state: &State) {
         self.dirty = true;
         self.flow.read(now, state);
-        self.alerts.look(now, state, &sample);
         self.sample = sample;
+        self.look_at_alerts(now, state);
+    }
+
+    fn look_at_alerts(&mut self, now: Mono, state: &State) {
+        let waits = |id| wait_of(&self.waits, state, id);
+        self.alerts.look(now, state, &self.sample, &waits);
     }
 
     /// Takes in how short memory and disk are.
@@ -113,7 +118,7 @@ impl Publisher {
         self.stops.note(event, now, engine.state());
         if is_verdict(event) {
             // News that must not wait for the next look.
-            self.alerts.look(now, engine.state(), &self.sample);
+            self.look_at_alerts(now, engine.state());
         }
         match event {
             Event::RunStarted { at } => {
@@ -304,10 +309,14 @@ impl Publisher {
             paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
-            // What ganger knows itself is exact; the rest is what can be seen.
-            waits: wait_for(state, a.id).or_else(|| self.waits.of(a.id, state)),
+            waits: wait_of(&self.waits, state, a.id),
         }
     }
+}
+
+/// What an attempt waits for: what ganger knows itself is exact, the rest is what can be seen.
+fn wait_of(waits: &Waits, state: &State, id: AttemptId) -> Option<WaitFor> {
+    wait_for(state, id).or_else(|| waits.of(id, state))
 }
 
 /// Whether something is stuck from now on, or is no longer.

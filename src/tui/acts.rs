@@ -87,7 +87,7 @@ pub fn scale_pool(model: &mut Model, pool: PoolIdx, by: i32, actions: &mut Vec<A
     let Some(view) = model.snapshot.pools.get(usize::from(pool.0)) else { return };
     // Pressing + three times quickly means three more, whatever the last snapshot says.
     let from = model.wanted.get(&pool).map_or(view.size, |(size, _)| *size);
-    // As far as its bounds let it go: `99+` means "as many as there may be".
+    // As far as its bounds let it go: `099+` means "as many as there may be".
     let size = from.saturating_add_signed(by).clamp(view.min, view.max);
     let name = view.name.clone();
     let (min, max) = (view.min, view.max);
@@ -378,7 +378,12 @@ pub fn put_on(model: &mut Model, theme: Result<Theme, Warning>) {
             say(model, FeedbackKind::Done, format!("theme {}", theme.name));
             model.look.theme = theme;
         }
-        Err(warning) => say(model, FeedbackKind::Refused, warning.to_string()),
+        Err(mut warning) => {
+            // One line holds what is wrong; whoever saved the file knows where it is.
+            let name = warning.file.rsplit('/').next().unwrap_or_default().to_owned();
+            warning.file = name;
+            say(model, FeedbackKind::Refused, warning.to_string());
+        }
     }
 }
 

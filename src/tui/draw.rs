@@ -38,12 +38,16 @@ fn split_zones(layout: &Layout, zones: &mut Zones) {
     let lowest = boxed.iter().map(|s| s.area.bottom()).max().unwrap_or(0);
     for spot in &boxed {
         let area = spot.area;
-        if area.bottom() < lowest {
+        let of_row = || boxed.iter().filter(|s| s.row == spot.row);
+        // What stands below a list in its row moves nothing else.
+        let is_low = of_row().all(|s| s.area.bottom() <= area.bottom());
+        if area.bottom() < lowest && is_low {
             let edge = Rect { y: area.bottom() - 1, height: 1, ..area };
             zones.add(edge, Hit::RowSplit(spot.row));
         }
-        let left = boxed.iter().any(|s| s.row == spot.row && s.area.right() == area.x);
-        if left && boxed.iter().filter(|s| s.row == spot.row).count() == 2 {
+        let left = of_row().any(|s| s.area.right() == area.x);
+        let columns: std::collections::BTreeSet<u16> = of_row().map(|s| s.area.x).collect();
+        if left && columns.len() == 2 {
             let inner = area.height.saturating_sub(2);
             let edge = Rect { x: area.x, y: area.y + 1, width: 1, height: inner };
             zones.add(edge, Hit::ColumnSplit(spot.row));

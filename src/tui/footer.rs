@@ -20,6 +20,10 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
         return;
     }
     let width = canvas.width();
+    if model.count.is_some() {
+        count(model, canvas);
+        return;
+    }
     if model.feedback.is_some() {
         feedback(model, canvas);
         return;
@@ -32,6 +36,16 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     if room < width {
         canvas.put_right(width - 1, 0, &own, Role::Dim);
     }
+}
+
+/// A count on its way, and the keys that take it.
+fn count(model: &Model, canvas: &mut Canvas<'_>) {
+    let Some(count) = model.count else { return };
+    let key = |act| model.keymap.key_of(act);
+    let (grow, shrink, back) = (key(Act::Grow), key(Act::Shrink), key(Act::Back));
+    let n = count.n;
+    let text = format!(" count {n}: {grow} or {shrink} does it {n} times, {back} drops it");
+    canvas.put_cut(0, 0, u16::MAX, &text, Role::Warn);
 }
 
 /// `ganger 0.3% 7M`: the supervisor and this screen together; blank until both are known.

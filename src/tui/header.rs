@@ -92,8 +92,10 @@ fn identity(model: &Model, canvas: &mut Canvas<'_>) {
     let end = canvas.put_cut(x, 0, name_cells, &model.info.name, Role::Strong);
     let mut at = end + 2;
     if model.info.run != model.info.name {
-        // The reason for the number of workers says more than the run's id.
-        let room = width.saturating_sub(at + status_width + size_cells + 8).min(24);
+        // Commands name the run by its id: where room is scarce the reason for the number of
+        // workers goes first, but not the number.
+        let n_workers = size.split(':').next().unwrap_or_default().width() as u16;
+        let room = width.saturating_sub(at + status_width + n_workers + 7).min(24);
         if room >= 6 {
             at = canvas.put_cut(at, 0, room, &model.info.run, Role::Dim) + 2;
         }

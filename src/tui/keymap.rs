@@ -127,7 +127,7 @@ use Key::{Char, Code, Ctrl, Digit, F};
 #[rustfmt::skip]
 pub const KEYMAP: &[Binding] = &[
     bind(Act::Grow, "grow", &[Char('+'), Char('=')], "+", "+ -|scale",
-        "one more worker in the pool of the selected worker; `4+` is four more"),
+        "one more worker in the pool of the selected worker; `04+` is four more"),
     bind(Act::Shrink, "shrink", &[Char('-'), Char('_')], "-", "",
         "one worker less; what it runs ends first"),
     bind(Act::Pools, "pools", &[Char('w')], "w", "w|pools",

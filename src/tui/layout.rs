@@ -48,6 +48,15 @@ pub struct View {
     pub rows: Rows,
     /// The rows on a screen at least [`WIDE`] cells wide.
     pub wide: Rows,
+    /// What stands below a list that needs fewer rows than what stands beside it.
+    pub spare: Vec<usize>,
+}
+
+impl View {
+    /// A view of these rows and nothing else.
+    pub fn of(name: &str, rows: Rows) -> View {
+        View { name: name.to_owned(), rows, wide: Vec::new(), spare: Vec::new() }
+    }
 }
 
 /// From this width on a view's wide rows count.
@@ -58,6 +67,9 @@ pub const OVERVIEW: usize = 0;
 
 /// A view as it is written here: name, rows and wide rows, by the names of panels.
 type Named = (&'static str, &'static [&'static [&'static str]], &'static [&'static [&'static str]]);
+
+/// What stands below a list with rows to spare, by view.
+const SPARE: (&str, &[&str]) = ("overview", &["timeline", "events"]);
 
 /// The views that are built in. A panel with a number has a view that it stands in.
 const VIEWS: &[Named] = &[
@@ -85,6 +97,7 @@ pub fn built_in_views() -> Vec<View> {
         name: (*name).to_owned(),
         rows: rows(narrow),
         wide: rows(wide),
+        spare: if *name == SPARE.0 { rows(&[SPARE.1]).concat() } else { Vec::new() },
     };
     VIEWS.iter().map(view).filter(|view| !view.rows.is_empty()).collect()
 }
@@ -95,25 +108,26 @@ pub fn views_of_tree() -> Vec<View> {
         names.iter().filter_map(|name| super::panels::index_of(name)).collect()
     };
     let rows = vec![row(&["cores"]), row(&["workers"]), row(&["waits"])];
-    let overview = View { name: "overview".to_owned(), rows, wide: Vec::new() };
-    let waits = View { name: "waits".to_owned(), rows: vec![row(&["waits"])], wide: Vec::new() };
-    let rows = vec![row(&["locks"]), row(&["workers"])];
-    let locks = View { name: "locks".to_owned(), rows, wide: Vec::new() };
-    vec![overview, waits, locks]
+    vec![
+        View::of("overview", rows),
+        View::of("waits", vec![row(&["waits"])]),
+        View::of("locks", vec![row(&["locks"]), row(&["workers"])]),
+    ]
 }
 
 /// Puts the layouts of a configuration in place of the built-in ones; returns what is wrong with
 /// them. `overview.wide` is the overview on a wide screen; without it the layout holds for all.
+/// `overview.spare` is what stands below lists with rows to spare.
 pub fn arrange(views: &mut [View], config: &Config) -> Vec<String> {
-    let names: Vec<_> =
-        views.iter().flat_map(|v| [v.name.clone(), format!("{}.wide", v.name)]).collect();
+    let names_of = |v: &View| [v.name.clone(), format!("{}.wide", v.name), spare_of(&v.name)];
+    let names: Vec<_> = views.iter().flat_map(names_of).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let panels: Vec<&str> = PANELS.iter().map(|p| p.name()).collect();
     let warnings = config.check_layouts(&names, &panels);
     for (name, rows) in &config.layouts {
-        let (name, wide) = match name.strip_suffix(".wide") {
-            Some(name) => (name, true),
-            None => (name.as_str(), false),
+        let (name, part) = match name.split_once('.') {
+            Some((name, part)) => (name, part),
+            None => (name.as_str(), ""),
         };
         let index = |name: &String| super::panels::index_of(name);
         let rows: Rows = rows.iter().map(|row| row.iter().filter_map(index).collect()).collect();
@@ -122,17 +136,25 @@ pub fn arrange(views: &mut [View], config: &Config) -> Vec<String> {
         if rows.is_empty() {
             continue;
         }
-        match wide {
-            true => view.wide = rows,
-            false => {
+        match part {
+            "wide" => view.wide = rows,
+            "spare" => view.spare = rows.concat(),
+            _ => {
                 view.rows = rows;
                 if !config.layouts.contains_key(&format!("{name}.wide")) {
                     view.wide.clear();
+                }
+                if !config.layouts.contains_key(&spare_of(name)) {
+                    view.spare.clear();
                 }
             }
         }
     }
     warnings
+}
+
+fn spare_of(view: &str) -> String {
+    format!("{view}.spare")
 }
 
 /// Returns the view that shows a panel: the present one if it does, else the first that does.
@@ -298,7 +320,8 @@ fn share_height(area: Rect, rows: &mut [Row], facts: &Facts<'_>) {
     }
     let mut left = area.height.saturating_sub(rows.iter().map(|r| r.height).sum());
     let mut order: Vec<usize> = (0..n).collect();
-    order.sort_by_key(|at| rows[*at].priority());
+    // Whoever is looked at comes first where rows are scarce.
+    order.sort_by_key(|at| (!rows[*at].panels.contains(&facts.focus), rows[*at].priority()));
     for at in &order {
         let row = &mut rows[*at];
         let each = area.width / row.panels.len().max(1) as u16;
@@ -312,6 +335,7 @@ fn share_height(area: Rect, rows: &mut [Row], facts: &Facts<'_>) {
         left -= more;
     }
     let free = |at: &&usize| !facts.splits.rows.contains_key(&(facts.view_no, rows[**at].no));
+    order.sort_by_key(|at| rows[*at].priority());
     let grows = order.iter().find(|at| rows[**at].grows() && free(at));
     if let Some(at) = grows.or(order.iter().rev().find(free)).or(order.last()) {
         rows[*at].height += left;
@@ -330,11 +354,56 @@ fn place_row(area: Rect, row: &Row, facts: &Facts<'_>, spots: &mut Vec<Spot>) {
         let wish = dragged.copied().unwrap_or(area.width * weight(row, at) / total_weight(row));
         let width =
             if last { room } else { wish.clamp(least, room.saturating_sub(others).max(least)) };
-        let area = Rect { x, width: width.min(room), ..area };
+        let mut area = Rect { x, width: width.min(room), ..area };
+        let below = if n > 1 && row.grows() && !PANELS[*panel].grows() {
+            spare_below(*panel, &mut area, row.no, facts)
+        } else {
+            Vec::new()
+        };
         spots.push(Spot { panel: *panel, area, form: Form::Boxed, row: row.no });
+        spots.extend(below);
         x = x.saturating_add(width);
     }
     debug_assert!(n > 0);
+}
+
+/// Fewer rows than this with border are not given away: a panel would be there for nothing.
+const SPARE_ROWS: u16 = 7;
+
+/// Takes from a list the rows that it does not need, and gives them to what is useful there.
+fn spare_below(panel: usize, area: &mut Rect, row: usize, facts: &Facts<'_>) -> Vec<Spot> {
+    let want = |panel: usize| {
+        (facts.want)(panel, area.width.saturating_sub(2))
+            .saturating_add(2)
+            .max(PANELS[panel].min().1)
+    };
+    let in_rows = |panel: &usize| {
+        [&facts.view.rows, &facts.view.wide].iter().any(|r| r.concat().contains(panel))
+    };
+    let mut left = area.height.saturating_sub(want(panel));
+    let fits = |panel: &usize| PANELS[*panel].min().0 <= area.width && (facts.there)(*panel);
+    let mut below = Vec::new();
+    for panel in facts.view.spare.iter().copied().filter(|p| fits(p) && !in_rows(p)) {
+        let least = SPARE_ROWS.max(PANELS[panel].min().1);
+        if left >= least {
+            let rows = want(panel).clamp(least, left);
+            below.push((panel, rows));
+            left -= rows;
+        }
+    }
+    // What is left then is too little for anybody else.
+    if let Some((_, rows)) = below.last_mut() {
+        *rows += left;
+    }
+    let all: u16 = below.iter().map(|(_, rows)| *rows).sum();
+    area.height -= all;
+    let mut y = area.y + area.height;
+    let spot = |(panel, rows)| {
+        let area = Rect { y, height: rows, ..*area };
+        y += rows;
+        Spot { panel, area, form: Form::Boxed, row }
+    };
+    below.into_iter().map(spot).collect()
 }
 
 /// A list with many columns takes more of its row than what stands beside it.
@@ -364,7 +433,7 @@ mod tests {
     fn at(width: u16, height: u16, focus: usize, zoom: bool) -> Layout {
         let views = built_in_views();
         let view_no = view_with(&views, OVERVIEW, focus);
-        let alone = View { name: String::new(), rows: vec![vec![focus]], wide: Vec::new() };
+        let alone = View::of("", vec![vec![focus]]);
         let facts = Facts {
             focus,
             zoom,
@@ -436,7 +505,29 @@ mod tests {
         let index = |name| super::super::panels::index_of(name).unwrap();
         let (workers, output, cores) = (index("workers"), index("output"), index("cores"));
         assert_eq!(views[OVERVIEW].rows, [vec![workers], vec![output, cores]]);
-        assert!(views[OVERVIEW].wide.is_empty());
+        assert!(views[OVERVIEW].wide.is_empty() && views[OVERVIEW].spare.is_empty());
+        let text = "layouts:\n  overview.spare: [[events]]\n";
+        let (config, _) = Config::parse("config.yaml", text);
+        let mut views = built_in_views();
+        assert!(arrange(&mut views, &config).is_empty());
+        assert_eq!(views[OVERVIEW].spare, [index("events")]);
+        assert!(!views[OVERVIEW].wide.is_empty());
+    }
+
+    #[test]
+    fn what_a_list_does_not_need_is_given_away_on_a_large_screen() {
+        let shown = |width, height| {
+            let layout = at(width, height, super::super::panels::WORKERS, false);
+            let spots = layout.spots.iter().map(|s| (PANELS[s.panel].name(), s.area.height));
+            spots.collect::<std::collections::BTreeMap<_, _>>()
+        };
+        let large = shown(200, 50);
+        assert_eq!((large["workers"], large["timeline"]), (8, 8));
+        assert_eq!(large["output"], large["workers"] + large["timeline"] + large["events"]);
+        let low = shown(200, 40);
+        assert_eq!((low["workers"], low.contains_key("events")), (8, false));
+        assert_eq!(low["output"], low["workers"] + low["timeline"]);
+        assert!(!shown(200, 30).contains_key("timeline") && !shown(120, 60).contains_key("events"));
     }
 
     #[test]

@@ -101,13 +101,13 @@ pub struct Model {
     pub events: EventList,
     /// What is shown of what jobs share.
     pub locks: Locks,
-    /// How often the key that is being done was asked for: `4+`.
+    /// How often the key that is being done was asked for: `04+`.
     pub times: i32,
     /// Who waits for whom.
     pub waits: Waits,
     /// What the process of this screen costs.
     pub own: OwnUse,
-    /// A number that was just typed, for `4+`.
+    /// A number that was just typed, for `04+`.
     pub count: Option<Count>,
     /// What can be clicked in the frame that is on the screen.
     pub zones: Zones,
@@ -143,14 +143,12 @@ pub enum Phase {
     Bad,
 }
 
-/// Digits typed just now: they turn to a panel, or say how often when `+` follows.
+/// A count on its way: `04` says how often the `+` that follows is meant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Count {
     pub n: u32,
+    /// When its last digit came.
     pub at: Mono,
-    /// Where the focus was before.
-    pub focus: usize,
-    pub view: usize,
 }
 
 /// The supervisor's last word.
@@ -598,7 +596,17 @@ impl Model {
 
     /// Returns where everything stands.
     pub fn layout(&self) -> Layout {
-        let alone = View { name: String::new(), rows: vec![vec![self.focus]], wide: Vec::new() };
+        let alone = View::of("", vec![vec![self.focus]]);
+        let layout = self.layout_of(self.views.get(self.view).unwrap_or(&alone), self.view);
+        if layout.spots.iter().any(|spot| spot.panel == self.focus) {
+            return layout;
+        }
+        // It stood where a list had rows to spare, which are gone.
+        let own = layout::view_with(&self.views, self.view, self.focus).unwrap_or(self.view);
+        self.layout_of(self.views.get(own).unwrap_or(&alone), own)
+    }
+
+    fn layout_of(&self, view: &View, view_no: usize) -> Layout {
         layout::layout(
             self.size,
             &layout::Facts {
@@ -606,8 +614,8 @@ impl Model {
                 zoom: self.zoom.is_some(),
                 notice: super::notice::rows(self),
                 there: &|i| PANELS[i].is_there(self),
-                view: self.views.get(self.view).unwrap_or(&alone),
-                view_no: self.view,
+                view,
+                view_no,
                 splits: &self.splits,
                 want: &|i, width| PANELS[i].want(self, width),
                 want_lines: &|i, width| PANELS[i].want_lines(self, width),
@@ -618,7 +626,8 @@ impl Model {
     /// Turns to a panel: in the present view if it is there, else in the first that has it.
     pub fn turn_to(&mut self, panel: usize) {
         let panel = panel % PANELS.len();
-        if let Some(view) = layout::view_with(&self.views, self.view, panel) {
+        let is_seen = self.layout().spots.iter().any(|spot| spot.panel == panel);
+        if let Some(view) = layout::view_with(&self.views, self.view, panel).filter(|_| !is_seen) {
             self.view = view;
         }
         self.focus = panel;

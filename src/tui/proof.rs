@@ -25,6 +25,8 @@ pub struct Watch {
     over_at: Option<Mono>,
     /// What was said last; it may be replaced.
     said: String,
+    /// The end was told: what another act has to say then is the last word.
+    told_end: bool,
 }
 
 impl Watch {
@@ -38,6 +40,7 @@ impl Watch {
             asked_at: now,
             over_at: None,
             said: String::new(),
+            told_end: false,
         }
     }
 }
@@ -46,8 +49,9 @@ impl Watch {
 pub fn tell(model: &mut Model) -> bool {
     let Some(mut watch) = model.watch.take() else { return false };
     let now = model.now.mono;
+    let replaced = model.feedback.as_ref().is_some_and(|f| f.text != watch.said);
     let gone = watch.over_at.is_some_and(|at| now.since(at) >= STAYS);
-    if gone || watch.attempts.is_empty() {
+    if gone || watch.told_end && replaced || watch.attempts.is_empty() {
         let ours = model.feedback.as_ref().is_some_and(|f| f.text == watch.said);
         model.feedback = model.feedback.take().filter(|_| !ours);
         return ours;
@@ -65,6 +69,7 @@ pub fn tell(model: &mut Model) -> bool {
     if let (Some((text, kind)), false) = (told, busy) {
         news = model.feedback.as_ref().is_none_or(|f| f.text != text);
         watch.said.clone_from(&text);
+        watch.told_end = kind != FeedbackKind::UnderWay;
         model.feedback = Some(Feedback { text, kind, at: now });
     }
     model.watch = Some(watch);

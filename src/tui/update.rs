@@ -233,6 +233,10 @@ fn let_time_pass(model: &mut Model, actions: &mut Vec<Action>) {
         model.feedback = None;
         actions.push(Action::DrawSoon);
     }
+    if model.count.is_some_and(|count| now.since(count.at) >= COUNT_FOR) {
+        model.count = None;
+        actions.push(Action::DrawSoon);
+    }
     model.wanted.retain(|_, (_, at)| now.since(*at) < WANTED_FOR);
     if super::proof::tell(model) {
         actions.push(Action::DrawSoon);
@@ -271,29 +275,47 @@ fn on_key(model: &mut Model, key: KeyEvent, actions: &mut Vec<Action>) {
         popups::on_key(model, key, act.map(|(act, _)| act), actions);
         return;
     }
-    if let (KeyCode::Char('0'), Some(count)) = (key.code, &mut model.count) {
-        count.n = count.n.saturating_mul(10).min(MOST_TIMES);
+    if count_digit(model, key, act.is_none()) {
         return;
     }
-    if let Some((act, n)) = act {
-        perform(model, act, n, actions);
+    match act {
+        Some((Act::Back, _)) if model.count.take().is_some() => {}
+        Some((act, n)) => perform(model, act, n, actions),
+        None => {}
     }
 }
 
-/// The greatest count that `4+` may have.
+/// The greatest count that `04+` may have.
 const MOST_TIMES: u32 = 10_000;
-/// A digit counts for the key after it when that comes within this time.
-const COUNT_FOR: Duration = Duration::from_millis(1_500);
+/// A count that nothing came after is no longer meant.
+const COUNT_FOR: Duration = Duration::from_secs(5);
+
+/// Takes a digit as part of a count. Digits turn to panels, and whoever looks at a panel and then
+/// presses `+` means one: so a count begins with a zero, and from there on digits only count.
+fn count_digit(model: &mut Model, key: KeyEvent, is_free: bool) -> bool {
+    let KeyCode::Char(digit) = key.code else { return false };
+    let Some(digit) = digit.to_digit(10).filter(|_| key.modifiers.is_empty()) else { return false };
+    let begins = digit == 0 && is_free;
+    let before = match model.count {
+        Some(count) => count.n,
+        None if begins => 0,
+        None => return false,
+    };
+    let n = before.saturating_mul(10).saturating_add(digit).min(MOST_TIMES);
+    model.count = Some(Count { n, at: model.now.mono });
+    true
+}
 
 /// Does what a key, a click or the palette asks for; `number` is for [`Act::Panel`].
 pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Action>) {
     let times = match act {
-        Act::Panel => return digit(model, number),
-        Act::Grow | Act::Shrink => take_count(model),
+        Act::Panel => return turn_by_number(model, number),
+        // `0+` is no act, and nobody means it as one.
+        Act::Grow | Act::Shrink => model.count.map_or(1, |count| count.n.max(1) as i32),
         _ => 1,
     };
     model.count = None;
-    model.times = times.abs();
+    model.times = times;
     if PANELS[model.focus].act(model, act, actions) {
         return;
     }
@@ -365,33 +387,14 @@ fn look(model: &mut Model, act: Act) {
     }
 }
 
-/// A digit turns to a panel, and is a count if `+` or `-` follows.
-fn digit(model: &mut Model, number: usize) {
-    let now = model.now.mono;
-    let before = model.count.filter(|c| now.since(c.at) < COUNT_FOR);
-    let n = before.map_or(0, |c| c.n).saturating_mul(10).saturating_add(number as u32);
-    let (focus, view) = before.map_or((model.focus, model.view), |c| (c.focus, c.view));
-    model.count = Some(Count { n: n.min(MOST_TIMES), at: now, focus, view });
-    if (1..=PANELS.len()).contains(&number) {
-        // A key leads to where the panel has most room.
-        let own = PANELS[number - 1].name();
-        let own = model.views.iter().position(|view| view.name == own);
-        if let Some(own) = own.filter(|_| model.zoom.is_none()) {
-            model.view = own;
-        }
-        model.turn_to(number - 1);
+/// A key leads to where the panel has most room.
+fn turn_by_number(model: &mut Model, number: usize) {
+    let Some(panel) = number.checked_sub(1).filter(|at| *at < PANELS.len()) else { return };
+    let own = model.views.iter().position(|view| view.name == PANELS[panel].name());
+    if let Some(own) = own.filter(|_| model.zoom.is_none()) {
+        model.view = own;
     }
-}
-
-/// Returns the count that was typed, and goes back to where it was typed.
-fn take_count(model: &mut Model) -> i32 {
-    let Some(count) = model.count.take() else { return 1 };
-    if model.now.mono.since(count.at) >= COUNT_FOR {
-        return 1;
-    }
-    model.view = count.view;
-    model.turn_to(count.focus);
-    count.n.max(1) as i32
+    model.turn_to(panel);
 }
 
 /// Opens a line of text.

@@ -450,8 +450,11 @@ impl LockTable {
 
     /// Remembers in which order locks are taken, and tells when it is reversed.
     pub(super) fn note_order(&mut self, party: &Party, new: &[Name]) {
-        let held: Vec<Name> =
-            self.holding.get(&party.owner()).into_iter().flatten().cloned().collect();
+        // What its task took for the job is held around everything that the job does.
+        let of_job = party.attempt.map(Owner::Attempt).filter(|job| *job != party.owner());
+        let owners = [Some(party.owner()), of_job];
+        let held = owners.iter().flatten().filter_map(|owner| self.holding.get(owner)).flatten();
+        let held: Vec<Name> = held.cloned().collect();
         for first in
             held.iter().filter(|name| !new.contains(name) && self.is_lock(name)).collect::<Vec<_>>()
         {

@@ -205,7 +205,9 @@ pub fn place(frames: &[Frame]) -> Option<String> {
             None => file,
         });
     }
-    let frame = frames.iter().find(|frame| !frame.function.is_empty() && !is_library(frame))?;
+    // An address without a name tells a person nothing.
+    let is_named = |frame: &Frame| !frame.function.is_empty() && !frame.function.starts_with("0x");
+    let frame = frames.iter().find(|frame| is_named(frame) && !is_library(frame))?;
     Some(match &frame.file {
         Some(file) => {
             let file = file.rsplit('/').next().unwrap_or(file);
@@ -221,7 +223,8 @@ fn is_library(frame: &Frame) -> bool {
     let name = file.rsplit('/').next().unwrap_or(file);
     match frame.language {
         Language::Python => {
-            let is_installed = file.contains("/lib/python") || file.starts_with('<');
+            // `<string>` and `<stdin>` are what `python -c` and a pipe brought: a person wrote them.
+            let is_installed = file.contains("/lib/python") || file.starts_with("<frozen");
             is_installed && !file.contains("-packages/")
         }
         Language::Native => {

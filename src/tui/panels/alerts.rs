@@ -252,7 +252,7 @@ fn draw(model: &Model, canvas: &mut Canvas<'_>, focused: bool) {
 
 /// What to do about an alert on the screen: with keys, where the hint names a command.
 fn hint_here(model: &Model, alert: &Alert) -> String {
-    if alert.kind != AlertKind::HungJob {
+    if !matches!(alert.kind, AlertKind::HungJob | AlertKind::SlowJob) {
         return alert.hint.clone();
     }
     let key = |act| model.keymap.key_of(act);

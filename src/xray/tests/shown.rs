@@ -95,7 +95,12 @@ fn the_place_is_in_the_program_not_in_a_library() {
     ];
     let report = crate::xray::judge(&earlier(&second), &second);
     assert!(report.waits[0].text.ends_with("held by prog (pid 20) at transfer.py:42"));
+    // What `python -c` runs has no file.
+    second.waits[0].frames[2].file = Some("<string>".to_owned());
+    let report = crate::xray::judge(&earlier(&second), &second);
+    assert!(report.waits[0].text.ends_with("at <string>:42"), "{}", report.waits[0].text);
     second.waits[0].frames.truncate(1);
+    second.waits[0].frames.push(frame(Language::Native, "0xbcbf", "/bin/dash", None));
     second.waits[0].frames.push(frame(Language::Native, "work", "/opt/x/worker", None));
     let report = crate::xray::judge(&earlier(&second), &second);
     assert!(report.waits[0].text.ends_with("at work (worker)"), "{}", report.waits[0].text);

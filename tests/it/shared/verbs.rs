@@ -289,3 +289,36 @@ fn jobs_find_their_run_and_are_known_by_their_number() {
     assert_eq!((&party["attempt"], &party["label"]), (&Value::Null, &json!(":77#1")), "{party}");
     assert_eq!(stage.end(), 0);
 }
+
+/// Each takes one lock inside of the other: by the command, and by what the task takes.
+const INVERTED: &str = r#"
+locks: [a, b, c]
+workers: 1
+tasks:
+  - name: nested
+    run: GANGER lock a -- GANGER lock b -- GANGER lock c -- true
+  - name: reversed
+    run: GANGER lock b -- GANGER lock a -- true
+  - name: declared
+    locks: [c]
+    run: GANGER lock a -- true
+"#;
+
+#[test]
+fn plain_output_warns_of_locks_that_are_taken_in_both_orders() {
+    let home = crate::cli::Home::new();
+    let text = INVERTED.replace("GANGER", env!("CARGO_BIN_EXE_ganger"));
+    let file = home.file("tasks.yaml", &text);
+    let output = home.output(&["run", file.to_str().unwrap(), "--plain"]);
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    let warned = |first: &str, second: &str| {
+        said.lines().any(|line| {
+            line.starts_with("warning: nested:1 (pid ")
+                && line.contains(&format!(") took {first} and then {second}, "))
+                && line.ends_with(" the other way round: they can block each other")
+        })
+    };
+    assert!(warned("a", "b") && warned("a", "c"), "{said}");
+    assert_eq!(said.matches("warning: ").count(), 2, "{said}");
+}

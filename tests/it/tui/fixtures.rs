@@ -51,9 +51,18 @@ pub fn send(model: &mut Model, snapshot: Snapshot) {
     update(model, Msg::Server(Box::new(message)), now);
 }
 
+/// Sends a snapshot, and answers what the screen asks about the past.
+pub fn tell(model: &mut Model, past: &super::past::Past, snapshot: Snapshot) {
+    model.now = snapshot.at;
+    let message = ganger::control::proto::ToClient::Snapshot { snapshot: Box::new(snapshot) };
+    super::past::serve(model, past, Msg::Server(Box::new(message)));
+}
+
 /// A screen with a past: the queue of `last` shrank for five minutes.
 pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
     let mut model = empty(width, height);
+    // On large screens bars and events are in sight from the start.
+    let past = super::past::Past::busy();
     model.info.cores = machine(last.machine.cores.len() as u32);
     model.own = OwnUse { cpu_percent: Some(0.4), resident_bytes: Some(3 << 20) };
     let end = last.counts.ready;
@@ -85,9 +94,9 @@ pub fn lived(width: u16, height: u16, last: Snapshot) -> Model {
                 }
             }
         }
-        send(&mut model, snapshot);
+        tell(&mut model, &past, snapshot);
     }
-    send(&mut model, last);
+    tell(&mut model, &past, last);
     model
 }
 

@@ -1,6 +1,6 @@
 //! What jobs share, on the screen.
 
-use super::fixtures::{at, busy, empty, look, now, send, text};
+use super::fixtures::{at, busy, empty, look, now, send, tell, text};
 use super::past::{Past, keys};
 use super::screens::{SIZES, check};
 use ganger::model::locks::*;
@@ -174,6 +174,7 @@ pub fn circle() -> Snapshot {
 /// A screen on which waiters and items came and went for a minute.
 pub fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
     let mut model = empty(width, height);
+    let past = Past::busy();
     for half in 0..120u64 {
         let mut snapshot = last.clone();
         snapshot.at = at(0);
@@ -192,9 +193,9 @@ pub fn lived(width: u16, height: u16, last: &Snapshot) -> Model {
                 *depth = (4.0 + phase * 4.0) as u64;
             }
         }
-        send(&mut model, snapshot);
+        tell(&mut model, &past, snapshot);
     }
-    send(&mut model, last.clone());
+    tell(&mut model, &past, last.clone());
     model
 }
 
@@ -270,8 +271,8 @@ fn acts_say_what_they_do_to_what_is_shared() {
     for (typed, commands, said) in [
         ("/api<Enter>+", &["permits api 4"][..], "semaphore api 3 → 4"),
         ("/api<Enter>++-", &["permits api 4", "permits api 5", "permits api 4"], "→ 4"),
-        ("/api<Enter>4+", &["permits api 7"], "→ 7"),
-        ("/api<Enter>9-", &["permits api 1"], "→ 1"),
+        ("/api<Enter>04+", &["permits api 7"], "→ 7"),
+        ("/api<Enter>09-", &["permits api 1"], "→ 1"),
         ("/frames<Enter>C<Enter>", &["close frames"], "close queue frames"),
         ("/frames<Enter>C<Esc>", &[], ""),
         ("C", &[], "db is a lock, not a queue"),

@@ -85,11 +85,19 @@ fn keys_say_what_they_do() {
         ("+", &["scale 0 7"][..]),
         ("+++", &["scale 0 7", "scale 0 8", "scale 0 9"]),
         ("--+", &["scale 0 5", "scale 0 4", "scale 0 5"]),
-        ("4+", &["scale 0 10"]),
-        ("12+", &["scale 0 18"]),
-        ("10+", &["scale 0 16"]),
-        ("3-", &["scale 0 3"]),
-        ("99-", &["scale 0 1"]),
+        ("04+", &["scale 0 10"]),
+        ("012+", &["scale 0 18"]),
+        ("010+", &["scale 0 16"]),
+        ("03-", &["scale 0 3"]),
+        ("099-", &["scale 0 1"]),
+        ("0+", &["scale 0 7"]),
+        ("04<Esc>+", &["scale 0 7"]),
+        ("04j+", &["scale 0 7"]),
+        // A digit that turns to a panel is no count.
+        ("4+", &["scale 0 7"]),
+        ("8+", &["scale 0 7"]),
+        ("99-", &["scale 0 5"]),
+        ("10+", &["scale 0 7"]),
         ("w8<Enter>", &["scale 0 8"]),
         ("w12<Esc>", &[]),
         ("wp", &["pause Pool(PoolIdx(0))"]),
@@ -451,6 +459,20 @@ fn the_palette_finds_every_act_by_name_key_and_purpose() {
     assert!(text(&model).contains("grow"), "{}", text(&model));
     press(&mut model, "<Esc>:xyzzy");
     assert!(text(&model).contains("nothing fits"));
+}
+
+#[test]
+fn a_count_is_seen_turns_to_no_panel_and_is_forgotten() {
+    let mut model = screen();
+    let focus = model.focus;
+    press(&mut model, "04");
+    assert_eq!(model.focus, focus);
+    assert!(text(&model).contains("count 4: + or - does it 4 times, Esc drops it"));
+    model.now.mono.0 += 6_000_000;
+    let now = model.now;
+    update(&mut model, Msg::Tick, now);
+    assert!(!text(&model).contains("count 4"), "{}", text(&model));
+    assert_eq!(press(&mut model, "+"), ["scale 0 7"]);
 }
 
 #[test]

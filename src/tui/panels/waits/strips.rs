@@ -21,7 +21,7 @@ pub fn rows(model: &Model, height: u16) -> u16 {
     (busy + 1).min(height / 3)
 }
 
-/// Draws the strips: those who wait longest first.
+/// Draws the strips: those who are stuck first.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let (width, height) = (canvas.width(), canvas.height());
     let divider = canvas.glyphs().divider;
@@ -54,17 +54,15 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     }
 }
 
-/// Those in a circle first, then those that wait, by how long.
+/// Those in a circle first, all others as the list of workers has them at first: a row that has a
+/// place keeps it.
 fn workers(model: &Model) -> Vec<&WorkerView> {
     let mut all: Vec<&WorkerView> =
         model.snapshot.workers.iter().filter(|worker| worker.work.is_some()).collect();
-    all.sort_by_key(|worker| {
-        let wait = worker.work.as_ref().and_then(|work| work.waits.as_ref());
-        match wait {
-            Some(wait) => (u8::from(!wait.in_circle), wait.since, worker.slot),
-            None => (2, crate::model::Mono::default(), worker.slot),
-        }
-    });
+    let is_stuck = |worker: &WorkerView| {
+        worker.work.as_ref().and_then(|work| work.waits.as_ref()).is_some_and(|wait| wait.in_circle)
+    };
+    all.sort_by_key(|worker| (!is_stuck(worker), worker.slot));
     all
 }
 

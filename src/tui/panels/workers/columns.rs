@@ -84,6 +84,9 @@ const COLUMNS: [Column; 19] = [
 const STRIP: u16 = 20;
 const LONG_STRIP: u16 = 40;
 
+/// Cells that the column of waits gets more where there is room.
+const WAITS_MORE: u16 = 16;
+
 /// Cells of the marks and the slot before the job.
 pub fn slot_cells(model: &Model) -> u16 {
     let workers = &model.snapshot.workers;
@@ -134,6 +137,12 @@ pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
     {
         (strip.cells, strip.head) = (LONG_STRIP, "last two minutes");
         left -= longer;
+    }
+    // Who has what is waited for stands at the end of its cell.
+    if let Some(waits) = fits.iter_mut().find(|c| c.what == What::Waits) {
+        let more = (left.saturating_sub(least_job) / 2).min(WAITS_MORE);
+        waits.cells += more;
+        left -= more;
     }
     let shown = COLUMNS.iter().filter_map(|c| fits.iter().find(|f| f.what == c.what).copied());
     (shown.collect(), left)
