@@ -256,7 +256,7 @@ impl Observer {
         self.sample = sample;
         if !self.ended {
             self.processes.look(&self.watch, &self.sample);
-            self.ended = self.processes.is_empty();
+            self.ended = self.processes.have_ended();
             if self.ended {
                 (self.xray, self.report) = (None, None);
                 self.contention.nobody_waits();

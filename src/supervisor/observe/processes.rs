@@ -52,12 +52,13 @@ impl Processes {
         self.rows.values()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.rows.is_empty()
-    }
-
     pub fn get(&self, pid: i32) -> Option<ProcRef> {
         self.rows.get(&pid).map(|row| row.proc)
+    }
+
+    /// Whether nobody is left. Those that nobody reaps may stay in the table for ever.
+    pub fn have_ended(&self) -> bool {
+        self.rows.values().all(|row| row.is_dead && !has_threads(row.proc.pid))
     }
 
     /// Takes in what a process is called.
@@ -143,6 +144,11 @@ impl Processes {
             wait.holders.iter_mut().for_each(held);
         }
     }
+}
+
+/// Whether threads go on after the first one has ended.
+fn has_threads(pid: i32) -> bool {
+    fs::read_dir(format!("/proc/{pid}/task")).is_ok_and(|tasks| tasks.count() > 1)
 }
 
 fn comm(pid: i32) -> String {

@@ -155,20 +155,23 @@ fn what_is_only_inherited_is_not_had_by_a_hidden_process_above_the_shell() {
     let ganger = home.for_everybody(env!("CARGO_BIN_EXE_ganger"), "ganger");
     let program = home.for_everybody(program.to_str().unwrap(), "fates");
     let nobody = rustix::process::geteuid().is_root().then_some(65534);
-    let run = |command: &mut Command| {
-        command.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
-        if let Some(id) = nobody {
-            command.uid(id).gid(id);
-        }
-        command.process_group(0).spawn().unwrap()
-    };
-    let mut shell = Command::new("sh");
-    shell.args(["-c", "\"$@\"; exit", "sh"]).arg(program).args(["plain", "/dev/null"]);
-    let pair = Pair::of(run(&mut shell));
+    // A shell of whoever runs the tests has the session, and starts one of somebody else.
+    let mut outer = Command::new("setsid");
+    outer.args(["sh", "-c", "\"$@\"; exit", "sh"]);
+    if nobody.is_some() {
+        outer.args(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]);
+    }
+    outer.args(["sh", "-c", "\"$@\"; exit", "sh"]).arg(program).args(["plain", "/dev/null"]);
+    outer.current_dir("/").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let pair = Pair::of(outer.spawn().unwrap());
     let why = || {
         let waiter = pair.waiter.to_string();
-        let child = run(Command::new(&ganger).args(["why", &waiter, "--json"]));
-        let seen = child.wait_with_output().unwrap().stdout;
+        let mut why = Command::new(&ganger);
+        why.args(["why", &waiter, "--json"]).current_dir("/");
+        if let Some(id) = nobody {
+            why.uid(id).gid(id);
+        }
+        let seen = why.output().unwrap().stdout;
         serde_json::from_slice::<Value>(&seen).unwrap()
     };
     let end = Instant::now() + PATIENCE;
