@@ -145,7 +145,7 @@ name: wanted
 workers: 3
 tasks:
   - name: has
-    run: exec 8>>wanted.lock; flock 8; touch has-it; until test -e enough; do sleep 0.02; done
+    run: exec 8>>wanted.lock; flock 8; touch has-it; until test -e enough; do sleep 0.02 8>&-; done
   - name: wants
     foreach: {n: [1, 2]}
     run: until test -e has-it; do sleep 0.02; done; exec flock wanted.lock true
