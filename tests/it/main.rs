@@ -19,4 +19,3 @@ mod tidy;
 mod tui;
 mod waits;
 mod why;
-mod xray;

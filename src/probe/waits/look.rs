@@ -222,7 +222,8 @@ impl<'s> Search<'s> {
             let mut insights = self.insights.iter_mut();
             fact.fill = insights.find_map(|insight| insight.queue(process, thread));
         }
-        if self.with_frames {
+        // Where strangers stand is nobody's question, and costs more than all the rest.
+        if self.with_frames && process.in_tree {
             let frames = self.insights.iter_mut().map(|insight| insight.frames(process, thread));
             fact.frames = frames.into_iter().find(|f| !f.is_empty()).unwrap_or_default();
         }

@@ -1,7 +1,13 @@
 //! Every program in `tests/deadlocks` is judged as its manifest says, by the user who runs the
 //! tests and, where that is root, by an ordinary one too.
 //!
+//! A test binary of its own: what it looks at leads to the process of the tests, and that should
+//! not be busy with others at the same time.
+//!
 //! `DEADLOCKS=c_abba_mutex,ok_` runs only programs whose names contain one of these.
+
+// Clippy takes helpers of tests for code that users run.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod check;
 mod manifest;
