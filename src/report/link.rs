@@ -34,6 +34,9 @@ pub trait Link {
 
 /// How soon one batch of messages may follow another before the next are left to gather.
 const HURRY: Duration = Duration::from_millis(2);
+/// So many that follow each other closely: a wake-up for each would take the cores from the jobs.
+/// A run of a few jobs has fewer, and nobody waits for its end.
+const CLOSE: u32 = 50;
 /// How long they gather: too short to be seen, and long beside what it costs to wake up.
 const GATHER: Duration = Duration::from_millis(8);
 
@@ -44,29 +47,29 @@ pub struct ChannelLink<F> {
     /// What came and has not been asked for.
     came: VecDeque<ToClient>,
     came_at: Mono,
-    /// Messages follow each other closely: a wake-up for each would take the cores from the jobs.
-    is_busy: bool,
+    /// Batches that have followed each other closely.
+    n_close: u32,
 }
 
 impl<F: FnMut(ToServer) -> bool> ChannelLink<F> {
     /// `send` hands a message to the supervisor, `false` when it is gone; `receive` brings what
     /// the supervisor says.
     pub fn new(send: F, receive: mpsc::Receiver<Vec<ToClient>>) -> ChannelLink<F> {
-        ChannelLink { send, receive, came: VecDeque::new(), came_at: Mono(0), is_busy: false }
+        ChannelLink { send, receive, came: VecDeque::new(), came_at: Mono(0), n_close: 0 }
     }
 
     /// Takes what has come, and waits when nothing has.
     fn take(&mut self, wait: Duration) -> Result<(), mpsc::RecvTimeoutError> {
-        if self.is_busy {
+        let is_busy = self.n_close >= CLOSE;
+        if is_busy {
             clock::pause(GATHER);
         }
         let batch = self.receive.recv_timeout(wait)?;
-        let n_before = self.came.len();
         self.came.extend(batch);
         self.came.extend(self.receive.try_iter().flatten());
         let now = clock::mono();
-        let is_soon = now.since(self.came_at) < if self.is_busy { GATHER * 2 } else { HURRY };
-        self.is_busy = is_soon && self.came.len() > n_before;
+        let is_soon = now.since(self.came_at) < if is_busy { GATHER * 2 } else { HURRY };
+        self.n_close = if is_soon { self.n_close.saturating_add(1) } else { 0 };
         self.came_at = now;
         Ok(())
     }
@@ -75,7 +78,7 @@ impl<F: FnMut(ToServer) -> bool> ChannelLink<F> {
 impl<F: FnMut(ToServer) -> bool> Link for ChannelLink<F> {
     fn send(&mut self, message: ToServer) -> Result<(), Gone> {
         // Whoever asks waits for the answer.
-        self.is_busy = false;
+        self.n_close = 0;
         if (self.send)(message) { Ok(()) } else { Err(Gone) }
     }
 
