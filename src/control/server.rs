@@ -50,8 +50,7 @@ pub type Inputs = Vec<(String, Text)>;
 /// Where a client's messages go.
 enum Sink {
     Socket(Outbox),
-    /// A front end in this very process.
-    /// In this process. What is said in one turn is handed over in one piece, at its end: the
+    /// A front end in this very process. What is said in one turn is handed over in one piece, at its end: the
     /// one who reads it would wake up for every message, in the middle of the turn.
     Memory {
         batch: Vec<ToClient>,
