@@ -202,7 +202,12 @@ fn completing(mut reached: Reached, attempt: Option<AttemptId>) -> xray::Complet
 
 fn show(args: &WhyArgs, report: &Report, job: Option<&Job>) -> Result<(), Failure> {
     if args.json {
-        return print::json(&as_json(report, job));
+        let value = as_json(report, job);
+        // One report a line, so that whoever reads along knows where each ends.
+        return match args.watch {
+            true => print::bytes(format!("{value}\n").as_bytes()),
+            false => print::json(&value),
+        };
     }
     let name = |attempt: AttemptId| job?.labels.get(&attempt.job).cloned();
     let words = Words::naming(report.at, &name);
