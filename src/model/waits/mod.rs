@@ -193,7 +193,18 @@ macro_rules! wait_kinds {
         #[serde(rename_all = "snake_case")]
         pub enum WaitKind { $($kind,)* }
 
-        impl WaitKind {
+        impl Resource {
+    /// `#2` where that, behind the words for its kind, is all that its name says.
+    pub fn number(&self) -> Option<&str> {
+        let name = self.name.as_deref()?;
+        let (class, number) = name.split_at(name.rfind('#')?);
+        let class = class.trim_end();
+        let is_said = class.is_empty() || self.kind.words().rsplit('.').next() == Some(class);
+        is_said.then_some(number)
+    }
+}
+
+impl WaitKind {
             pub const ALL: &[WaitKind] = &[$(WaitKind::$kind,)*];
 
             /// Its word in JSON.
@@ -304,6 +315,18 @@ pub struct NotVisible {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_a_number_where_the_kind_says_the_rest() {
+        let number = |kind, name: &str| {
+            let name = Some(name.to_owned());
+            Resource { kind, id: "1".to_owned(), name }.number().map(str::to_owned)
+        };
+        assert_eq!(number(WaitKind::Mutex, "#3").as_deref(), Some("#3"));
+        assert_eq!(number(WaitKind::MpLock, "Lock #1").as_deref(), Some("#1"));
+        assert_eq!(number(WaitKind::PySemaphore, "room in Queue #1"), None);
+        assert_eq!(number(WaitKind::FileLock, "/tmp/a#1"), None);
+    }
 
     #[test]
     fn kinds_are_called_the_same_everywhere() {

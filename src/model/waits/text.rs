@@ -159,8 +159,10 @@ fn is_proven(wait: &Waiting) -> bool {
 /// `multiprocessing.Lock #2`, "file lock `/tmp/a`", `data from a pipe (fd 3)`.
 pub fn thing(resource: &Resource) -> String {
     let words = resource.kind.words();
+    if let Some(number) = resource.number() {
+        return format!("{words} {number}");
+    }
     match &resource.name {
-        Some(name) if name.starts_with('#') => format!("{words} {name}"),
         Some(name) if resource.kind.is_a_lock() => format!("{words} `{name}`"),
         Some(name) => format!("{words} ({name})"),
         None => words.to_owned(),

@@ -3,7 +3,7 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, outside};
 use super::process::Process;
-use super::scene::{Access, Hidden, Scene};
+use super::scene::{Access, End, Hidden, Scene};
 use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
 use std::collections::BTreeSet;
 
@@ -26,14 +26,12 @@ pub fn until_ready(scene: &Scene, process: &Process, fd: i32, target: &Target) -
             shared(scene, process, fact, near.filter(|pid| scene.is_in_tree(*pid)))
         }
         _ => {
-            let is_it = |pid: i32, fd: i32| {
-                let other = descriptors::read_info(pid, fd);
-                other.map_or(true, |other| {
-                    other.event_id.is_none() || other.event_id == info.event_id
-                })
+            let is_it = |end: &&End| {
+                let other = scene.info(**end).and_then(|other| other.event_id);
+                other.is_none() || other == info.event_id
             };
             let fact = Fact::new(WaitKind::Unknown, id).named(name);
-            let ends = scene.ends(target).iter().filter(|end| is_it(end.tid, end.fd));
+            let ends = scene.ends(target).iter().filter(is_it);
             let mut fact = shared(scene, process, fact, ends.map(|end| end.pid));
             if is_used_by_kernel(process) {
                 fact.also(outside("the kernel"));

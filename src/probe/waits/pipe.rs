@@ -1,7 +1,7 @@
 //! Pipes: who reads one waits for those who have the end for writing, and the other way round.
 //! The process itself may have both. Data comes, or the last of them closes.
 
-use super::descriptors::{self, Target};
+use super::descriptors::Target;
 use super::kinds::Fact;
 use super::process::Process;
 use super::ready::{Direction, for_holders};
@@ -20,9 +20,9 @@ pub fn until_ready(
     let mut pids = BTreeSet::new();
     for end in scene.ends(&Target::Pipe(inode)) {
         // One that cannot be read may be either end.
-        let is_other = descriptors::read_info(end.tid, end.fd).map_or(true, |i| match direction {
-            Direction::Data => i.can_write(),
-            Direction::Room => i.can_read(),
+        let is_other = scene.info(*end).is_none_or(|info| match direction {
+            Direction::Data => info.can_write(),
+            Direction::Room => info.can_read(),
         });
         if is_other {
             pids.insert(end.pid);

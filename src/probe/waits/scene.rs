@@ -1,7 +1,7 @@
 //! All that one look may need to know of the system, read when it is first asked for and then
 //! kept until the look is over: nothing here is older than the look.
 
-use super::descriptors::{self, Descriptor, Target};
+use super::descriptors::{self, Descriptor, FdInfo, Target};
 use super::file_lock::LockLine;
 use super::kinds::outside;
 use super::maps::{Device, Maps};
@@ -30,6 +30,8 @@ pub struct Scene {
     shared: OnceCell<SharedMemory>,
     unix: OnceCell<HashMap<u64, Unix>>,
     tcp: RefCell<HashMap<PathBuf, Rc<TcpTable>>>,
+    /// Of ends that were asked about; `None` where that cannot be read.
+    infos: RefCell<HashMap<End, Option<Rc<FdInfo>>>>,
     pub not_visible: RefCell<BTreeSet<NotVisible>>,
 }
 
@@ -50,7 +52,7 @@ pub enum Access<'a> {
 }
 
 /// A descriptor of a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct End {
     pub pid: i32,
     /// Through which to read more of it.
@@ -130,6 +132,7 @@ impl Scene {
             shared: OnceCell::new(),
             unix: OnceCell::new(),
             tcp: RefCell::default(),
+            infos: RefCell::default(),
             not_visible: RefCell::default(),
         }
     }
@@ -272,6 +275,12 @@ impl Scene {
         self.all_ends().by_target.get(of).map_or(&[], Vec::as_slice)
     }
 
+    /// What is known of an end, read once for all who wait for it.
+    pub fn info(&self, end: End) -> Option<Rc<FdInfo>> {
+        let read = || descriptors::read_info(end.tid, end.fd).ok().map(Rc::new);
+        self.infos.borrow_mut().entry(end).or_insert_with(read).clone()
+    }
+
     fn all_ends(&self) -> &Ends {
         self.ends.get_or_init(|| {
             let mut ends = Ends::default();
@@ -291,9 +300,9 @@ impl Scene {
         self.held.get_or_init(|| {
             let mut held = Vec::new();
             for end in &self.all_ends().files {
-                let Ok(info) = descriptors::read_info(end.tid, end.fd) else { continue };
+                let Some(info) = self.info(*end) else { continue };
                 let of_end = |lock| Held { pid: end.pid, mount: info.mount, lock };
-                held.extend(info.locks.into_iter().map(of_end));
+                held.extend(info.locks.iter().cloned().map(of_end));
             }
             held
         })

@@ -276,7 +276,7 @@ fn short_what(wait: &Waiting) -> String {
         SysvSem => "SysV semaphore",
         other => other.words(),
     };
-    match name.filter(|name| name.starts_with('#')) {
+    match wait.resource.number() {
         Some(number) => format!("{word} {number}"),
         None => word.to_owned(),
     }
