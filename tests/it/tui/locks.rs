@@ -243,6 +243,25 @@ fn a_circle_is_on_top_of_every_screen_with_the_key_to_press() {
 }
 
 #[test]
+fn of_several_circles_the_one_of_the_selected_job_is_on_top() {
+    let mut several = circle();
+    let mut other = several.shared.deadlocks[0].clone();
+    (other.id, other.members) = (2, vec![other.members[0].clone()]);
+    other.members[0].party = party(1_321);
+    other.members[0].job = Some(JobNo(1_321));
+    several.shared.deadlocks.push(other);
+    let mut model = lived(120, 40, &several);
+    let mine = text(&model);
+    assert!(mine.contains("2 wait for each other") && mine.contains("kill w1"), "{mine}");
+    assert!(mine.contains("1 circle more"), "{mine}");
+    while model.selection().is_some_and(|selection| [1_320, 1_322].contains(&selection.job.0)) {
+        press(&mut model, "j");
+    }
+    let newest = text(&model);
+    assert!(newest.contains("one waits for itself"), "{newest}");
+}
+
+#[test]
 fn o_goes_round_a_circle_from_waiter_to_holder() {
     let mut model = lived(120, 40, &circle());
     let mut seen = Vec::new();

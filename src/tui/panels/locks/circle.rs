@@ -23,9 +23,20 @@ pub fn rows(model: &Model) -> u16 {
     }
 }
 
-/// Turns to the member of the first circle whose request closed it.
+/// The circle that is drawn: that of the selected job, else the newest.
+fn shown(model: &Model) -> Option<&Deadlock> {
+    let all = &model.snapshot.shared.deadlocks;
+    all.iter().find(|deadlock| has_selected(model, deadlock)).or(all.last())
+}
+
+fn has_selected(model: &Model, deadlock: &Deadlock) -> bool {
+    let selected = model.selection().map(|selection| Who::Job(selection.job));
+    selected.is_some_and(|who| deadlock.members.iter().any(|m| Who::of(&m.party) == who))
+}
+
+/// Turns to the member of the circle whose request closed it.
 pub fn look(model: &mut Model) {
-    let Some(deadlock) = model.snapshot.shared.deadlocks.first() else {
+    let Some(deadlock) = shown(model) else {
         return acts::refuse(model, "no circle of waits: select one that waits, then o");
     };
     if !deadlock.seen.is_empty() {
@@ -41,16 +52,16 @@ pub fn look(model: &mut Model) {
     }
 }
 
-/// Draws the newest circle; its keys stand in the border.
+/// Draws a circle; its keys stand in the border.
 pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
-    let all = &model.snapshot.shared.deadlocks;
-    let Some(deadlock) = all.last() else { return };
+    let n = model.snapshot.shared.deadlocks.len();
+    let Some(deadlock) = shown(model) else { return };
     canvas.zone_all(Hit::Act(Act::Owner));
     let (width, height) = (canvas.width(), canvas.height());
     if height == 1 {
-        let mut spans = title(model, deadlock, all.len());
+        let mut spans = title(model, deadlock, n);
         spans.push(("  ".to_owned(), Role::Text));
-        let keys = keys(model);
+        let keys = keys(model, deadlock);
         let cells = spans_width(&keys);
         canvas.put_spans(width.saturating_sub(cells + 1), 0, &keys);
         let room = width.saturating_sub(cells + 3);
@@ -64,10 +75,10 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     canvas.put_styled(0, 0, top_left, style);
     canvas.repeat(1, 0, width.saturating_sub(2), across, style);
     canvas.put_styled(width.saturating_sub(1), 0, top_right, style);
-    let keys = keys(model);
+    let keys = keys(model, deadlock);
     let room = width.saturating_sub(spans_width(&keys) + 6);
     let mut spans = vec![(" ".to_owned(), Role::Text)];
-    spans.extend(title(model, deadlock, all.len()));
+    spans.extend(title(model, deadlock, n));
     spans.push((" ".to_owned(), Role::Text));
     canvas.part(2, 0, room, 1).put_spans_cut(0, 0, &spans);
     let x = width.saturating_sub(spans_width(&keys) + 4);
@@ -143,11 +154,10 @@ fn title(model: &Model, deadlock: &Deadlock, n: usize) -> Vec<Span> {
 }
 
 /// The keys to press: look at it, and when one of the circle is selected, kill that.
-fn keys(model: &Model) -> Vec<Span> {
+fn keys(model: &Model, deadlock: &Deadlock) -> Vec<Span> {
     let key = |act: Act, key: &str| model.keymap.changed_key(act).unwrap_or_else(|| key.to_owned());
     let mut spans = vec![(key(Act::Owner, "o"), Role::Key), (" look".to_owned(), Role::KeyText)];
-    let selected = model.selection().map(|selection| Who::Job(selection.job));
-    if selected.is_some_and(|who| super::in_circle(model, who)) {
+    if has_selected(model, deadlock) {
         spans[1].0 = " next".to_owned();
         spans.push((format!("  {}", key(Act::KillMenu, "K")), Role::Key));
         let who = model.selection().and_then(|s| model.worker_of(s.job));
