@@ -24,7 +24,7 @@ pictures() {
   cat <<'TABLE'
 run.png|tasks/compress.yaml|132x36|10|jjj|-j8
 overview-80x24.png|tasks/compress.yaml|80x24|9|j|-j4
-overview-200x50.png|tasks/sweep.yaml|200x50|14|jj|-j6
+overview-200x50.png|tasks/sweep.yaml|200x50|9|jj|-j6
 workers.png|tasks/sweep.yaml|132x30|14|3m|-j8
 alerts.png|tasks/hung.yaml|120x32|14|4|
 kill.png|tasks/hung.yaml|100x28|14|K|
@@ -113,10 +113,15 @@ shoot() {
     sleep 0.1
   done
   sleep "$wait"
-  if [[ -n $keys ]]; then
-    printf %b "$keys" | kitty @ --to "$socket" send-text --stdin
-    sleep 1
-  fi
+  # One by one, as a person types: a panel asks for what it shows when it opens.
+  local typed one=$'^(\e\\[[A-Z]|.)(.*)$'
+  typed=$(printf '%bx' "$keys") typed=${typed%x}
+  while [[ $typed =~ $one ]]; do
+    printf %s "${BASH_REMATCH[1]}" | kitty @ --to "$socket" send-text --stdin
+    typed=${BASH_REMATCH[2]}
+    sleep 0.6
+  done
+  sleep 0.4
   [[ -z $text ]] || kitty @ --to "$socket" get-text > "$text"
   import -window "$(xdotool search --onlyvisible --class kitty | head -n 1)" "$out"
 }

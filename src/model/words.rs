@@ -3,10 +3,11 @@
 use super::outcome::{Exit, Outcome, signal_name};
 use std::time::Duration;
 
-/// Returns a duration as people read it: `0.4s`, `12.3s`, `3m 07s`, `2h 05m`, `3d 04h`.
+/// Returns a duration as people read it: `12ms`, `0.4s`, `12.3s`, `3m 07s`, `2h 05m`, `3d 04h`.
 pub fn duration(d: Duration) -> String {
     let s = d.as_secs();
     match s {
+        0 if d.as_millis() < 100 => format!("{}ms", d.as_millis()),
         0..60 => {
             let tenths = d.as_millis() / 100;
             format!("{}.{}s", tenths / 10, tenths % 10)
@@ -74,7 +75,10 @@ mod tests {
     #[test]
     fn durations_read_well_at_every_size() {
         for (ms, shown) in [
-            (0, "0.0s"),
+            (0, "0ms"),
+            (12, "12ms"),
+            (99, "99ms"),
+            (100, "0.1s"),
             (449, "0.4s"),
             (59_999, "59.9s"),
             (187_000, "3m 07s"),

@@ -31,7 +31,8 @@ pub fn draw(model: &Model, canvas: &mut Canvas<'_>) {
     let own = own_use(model);
     // What ganger costs is always in sight where that takes no more than a fifth of the line.
     let cells = own.width() as u16;
-    let room = if cells > 0 && cells * 5 <= width { width - cells - 1 } else { width };
+    // Two blanks before it and one behind it.
+    let room = if cells > 0 && cells * 5 <= width { width - cells - 3 } else { width };
     keys(model, canvas, room);
     if room < width {
         canvas.put_right(width - 1, 0, &own, Role::Dim);
