@@ -193,8 +193,10 @@ fn write_private(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 fn wants_screen(args: &RunArgs) -> bool {
     let is_plain = args.plain || args.live || args.json || args.output.is_some();
+    // A dumb terminal, such as that of an editor, has no cursor to move.
+    let is_dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     // Keys come from the controlling terminal when standard input is something else.
-    !is_plain && io::stdout().is_terminal() && File::open("/dev/tty").is_ok()
+    !is_plain && !is_dumb && io::stdout().is_terminal() && File::open("/dev/tty").is_ok()
 }
 
 /// Runs in this process, with a front end that prints.

@@ -209,7 +209,7 @@ fn shown(text: &str) -> String {
 
 fn drawn(info: &RunInfo, snapshot: &Snapshot) -> String {
     let mut text = format!(
-        "{}  {}  {} for {}\n{}\n",
+        "{}  {}  {}, started {} ago\n{}\n",
         info.run,
         shown(&info.name),
         ls::state_word(snapshot.state),

@@ -88,6 +88,9 @@ pub enum Input {
         task: TaskIdx,
         error: String,
     },
+    /// Inputs of several tasks that were read together: nothing starts before all of them are
+    /// there, so that priorities hold from the first job on.
+    Together(Vec<Input>),
     Asked(Asked),
     /// The same of a primitive whose state is in the memory that clients share: what was found
     /// there comes first, in the same step.
@@ -194,10 +197,25 @@ impl Engine {
         if self.state.ended().is_some() {
             return self.refuse_after_the_end(&input);
         }
+        self.take(input);
+        self.pass_deadlines();
+        self.do_chores();
+        self.free_tasks();
+        self.start_ready();
+        self.settle_locks();
+        self.open_cells();
+        self.check_deadlocks();
+        self.suspect_stall();
+        self.end_run();
+        std::mem::take(&mut self.out)
+    }
+
+    fn take(&mut self, input: Input) {
         match input {
             Input::Start => self.start(),
             Input::JobsAdded { task, count, each } => self.add_jobs(task, count, each),
             Input::InputsFailed { task, error } => self.fail_inputs(task, error),
+            Input::Together(all) => all.into_iter().for_each(|input| self.take(input)),
             Input::Asked(asked) => self.take_asked(asked),
             Input::AskedOfCells { found, asked } => {
                 self.take_lock_changes(found);
@@ -210,16 +228,6 @@ impl Engine {
             Input::NoHelp { no } => self.take_no_help(no),
             Input::Tick => {}
         }
-        self.pass_deadlines();
-        self.do_chores();
-        self.free_tasks();
-        self.start_ready();
-        self.settle_locks();
-        self.open_cells();
-        self.check_deadlocks();
-        self.suspect_stall();
-        self.end_run();
-        std::mem::take(&mut self.out)
     }
 
     fn take_asked(&mut self, asked: Asked) {

@@ -51,6 +51,7 @@ impl Engine {
                 Some(FailFast::Percent(percent)) => {
                     format!("{bad} of {} jobs failed (`fail_fast: {percent}%`)", counts.total)
                 }
+                _ if bad == 1 => "1 job failed (`fail_fast`)".to_owned(),
                 _ => format!("{bad} jobs failed (`fail_fast`)"),
             };
             self.stop_by_rule(StopHow::Drain, why);

@@ -186,8 +186,6 @@ pub struct WorkView {
     pub inputs: String,
     pub proc: Option<ProcRef>,
     pub since: Mono,
-    /// Time it was paused so far, in microseconds; does not count against its timeout.
-    pub paused_us: u64,
     pub stopping: Option<Stopping>,
     pub tree: Option<TreeSample>,
     /// What one of its processes waits for.
@@ -238,7 +236,7 @@ pub struct Snapshot {
     pub rate_per_s: f32,
     /// Time left at that rate in milliseconds; `None` when it cannot be said.
     pub eta_ms: Option<u64>,
-    /// Without the time it was paused as a whole.
+    /// Since the start of the run, until its end.
     pub elapsed_ms: u64,
     pub pools: Vec<PoolView>,
     /// By pool, then slot. At most [`super::limits::SNAPSHOT_WORKERS`].

@@ -102,11 +102,13 @@ struct Lines<'a> {
     info: &'a RunInfo,
     book: Book<'a>,
     noticed: HashSet<String>,
+    /// The time of the last line.
+    last: Wall,
 }
 
 impl<'a> Lines<'a> {
     fn new(info: &'a RunInfo) -> Lines<'a> {
-        Lines { info, book: Book::new(info), noticed: HashSet::new() }
+        Lines { info, book: Book::new(info), noticed: HashSet::new(), last: Wall::default() }
     }
 
     fn new_notices(&mut self, notices: &[String]) -> Vec<String> {
@@ -117,9 +119,12 @@ impl<'a> Lines<'a> {
     fn line(&mut self, event: &Event, inputs: &[(String, Text)], now: Now) -> Value {
         self.book.learn(event);
         let (name, at, fields) = self.fields(event, &now);
+        // What other threads saw arrives in one order with the rest, but was stamped before: times
+        // of lines do not go back.
+        self.last = self.last.max(at.map_or(now.wall, |at| at.wall));
         let mut line = Map::new();
         line.insert("event".into(), name.into());
-        line.insert("at".into(), at.map_or(now.wall, |at| at.wall).rfc3339().into());
+        line.insert("at".into(), self.last.rfc3339().into());
         line.insert("run".into(), self.info.run.clone().into());
         if let Value::Object(fields) = fields {
             line.extend(fields);

@@ -181,11 +181,23 @@ fn lines() -> BTreeMap<String, Value> {
         .iter()
         .chain(&about_locks())
         .map(|event| {
+            // Each for itself: they are in no order.
+            lines.last = Wall::default();
             let line = lines.line(event, &inputs_of(event), at(2));
             assert_eq!(line["event"], event.word());
             (line["event"].as_str().unwrap().to_owned(), line)
         })
         .collect()
+}
+
+#[test]
+fn times_of_lines_do_not_go_back() {
+    let info = Script::new().info();
+    let mut lines = Lines::new(&info);
+    let all = one_of_each();
+    let times = all.iter().map(|event| lines.line(event, &[], at(2))["at"].to_string());
+    let times: Vec<String> = times.collect();
+    assert!(times.is_sorted(), "{times:?}");
 }
 
 /// The names of all events, from the source: each arm ends in its name and its time.

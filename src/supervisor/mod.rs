@@ -618,13 +618,15 @@ impl Supervisor {
         for expanded in &all {
             self.inputs[expanded.task.0 as usize] = expanded.inputs.clone().ok();
         }
+        let mut together = Vec::new();
         for expanded in all {
             let (input, links) = prepare::input_for(&self.prepared, &expanded, &self.inputs);
             for warning in expanded.warnings.into_iter().chain(links) {
                 self.publisher.notice(warning);
             }
-            self.input(input);
+            together.push(input);
         }
+        self.input(Input::Together(together));
     }
 
     fn sampled(&mut self, sample: Arc<Sample>) {

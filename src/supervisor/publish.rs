@@ -122,11 +122,10 @@ impl Publisher {
         }
         match event {
             Event::RunStarted { at } => {
-                self.rate.started = at.mono;
                 self.flow.read(at.mono, engine.state());
             }
             Event::JobEnded { job, task, outcome, attempts, at } => {
-                self.rate.add(at.mono);
+                self.rate.add(engine.state().worked(at.mono));
                 let is_failure = match outcome {
                     Outcome::Succeeded | Outcome::UpToDate | Outcome::Skipped { .. } => false,
                     Outcome::Cancelled => *attempts > 0,
@@ -192,8 +191,10 @@ impl Publisher {
         let state = engine.state();
         self.flow.read(now.mono, state);
         let counts = *state.counts();
-        let rate_per_s = self.rate.per_second(now.mono);
-        let youngest = state.attempts_running().map(|a| now.mono.since(a.launched)).min();
+        let rate_per_s = self.rate.per_second(state.worked(now.mono));
+        let youngest = state.attempts_running();
+        let youngest =
+            youngest.map(|a| now.mono.since(a.launched).saturating_sub(a.paused(now.mono))).min();
         let (foreign, foreign_total) = self.waits.foreign();
         Snapshot {
             seq: self.seq,
@@ -306,7 +307,6 @@ impl Publisher {
             inputs: short(inputs, a.task, a.index),
             proc: a.proc(),
             since: a.since(),
-            paused_us: u64::try_from(a.paused(self.last).as_micros()).unwrap_or(u64::MAX),
             stopping: a.stopping(),
             tree: self.sample.trees.iter().find(|t| t.attempt == a.id).copied(),
             waits: wait_of(&self.waits, state, a.id),
@@ -419,17 +419,16 @@ fn eta_ms(
 /// From so many times the usual duration on, what runs is not like what ran before.
 const UNUSUAL: f32 = 3.0;
 
-/// Jobs that ended in each of the last seconds.
+/// Jobs that ended in each of the last seconds, pauses left out: nothing could end then.
 #[derive(Default)]
 struct Rate {
-    started: Mono,
-    /// Second (of the monotonic clock) and number, oldest first.
+    /// Second of the run's work and number, oldest first.
     seconds: VecDeque<(u64, u32)>,
 }
 
 impl Rate {
-    fn add(&mut self, at: Mono) {
-        let second = at.0 / 1_000_000;
+    fn add(&mut self, worked: Duration) {
+        let second = worked.as_secs();
         match self.seconds.back_mut() {
             Some((s, n)) if *s == second => *n += 1,
             _ => self.seconds.push_back((second, 1)),
@@ -439,10 +438,10 @@ impl Rate {
         }
     }
 
-    fn per_second(&self, now: Mono) -> f32 {
-        let from = (now.0 / 1_000_000).saturating_sub(RATE_SECONDS);
+    fn per_second(&self, worked: Duration) -> f32 {
+        let from = worked.as_secs().saturating_sub(RATE_SECONDS);
         let n: u32 = self.seconds.iter().filter(|(s, _)| *s >= from).map(|(_, n)| n).sum();
-        let over = now.since(self.started).as_secs_f32().min(RATE_SECONDS as f32);
+        let over = worked.as_secs_f32().min(RATE_SECONDS as f32);
         if over > 0.0 { n as f32 / over } else { 0.0 }
     }
 }

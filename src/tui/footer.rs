@@ -88,11 +88,13 @@ const LEAVE_CELLS: u16 = 8;
 fn keys(model: &Model, canvas: &mut Canvas<'_>, width: u16) {
     let bar = |b: &Binding| {
         let (key, word) = b.bar.split_once('|')?;
+        let is_paused = b.act == Act::PauseRun && model.snapshot.state == RunState::Paused;
+        let word = if is_paused { "go on" } else { word };
         Some((b.act, model.keymap.changed_key(b.act).unwrap_or_else(|| key.to_owned()), word))
     };
     // A key that means something else in the panel with the focus is not shown.
     let panel = PANELS[model.focus].name();
-    let is_left = |b: &Binding| !model.observes() || model.may(b.act);
+    let is_left = |b: &Binding| model.may(b.act);
     let holds = |b: &&Binding| is_left(b) && !model.keymap.is_covered(b, panel);
     let has_key = |(_, key, _): &(Act, String, &str)| !key.is_empty();
     let bars: Vec<_> = KEYMAP.iter().filter(holds).filter_map(bar).filter(has_key).collect();

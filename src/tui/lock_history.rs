@@ -211,7 +211,6 @@ mod tests {
                 inputs: String::new(),
                 proc: None,
                 since: Mono(0),
-                paused_us: 0,
                 stopping: None,
                 tree: None,
                 waits: None,

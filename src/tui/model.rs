@@ -517,10 +517,9 @@ impl Model {
         view.or(self.info.pools.get(usize::from(pool.0)).map(String::as_str)).unwrap_or("default")
     }
 
-    /// Returns the run's age in milliseconds, without the time it was paused as a whole.
+    /// Returns the run's age in milliseconds.
     pub fn elapsed_ms(&self) -> u64 {
-        let runs = matches!(self.snapshot.state, RunState::Running | RunState::Ending(_));
-        let since = if runs && self.live {
+        let since = if !self.has_ended() && self.live {
             self.now.mono.since(self.snapshot.at.mono)
         } else {
             Default::default()
@@ -534,14 +533,9 @@ impl Model {
         now.since(at).as_millis() as u64
     }
 
-    /// Returns how long an attempt has run in milliseconds, without pauses.
-    pub fn work_ms(&self, worker: &WorkerView, work: &WorkView) -> u64 {
-        let now = match worker.state {
-            // Its pause so far is counted up to the snapshot.
-            WorkerState::Paused => self.snapshot.at.mono,
-            _ => self.now.mono,
-        };
-        (now.since(work.since).as_micros() as u64).saturating_sub(work.paused_us) / 1000
+    /// Returns how long ago an attempt began, in milliseconds.
+    pub fn work_ms(&self, work: &WorkView) -> u64 {
+        self.now.mono.since(work.since).as_millis() as u64
     }
 
     /// Returns a moment's time of day: `14:02:11`, and its day instead when that is not today.

@@ -70,6 +70,19 @@ fn run(yaml: &str) -> Ran {
 }
 
 #[test]
+fn priorities_hold_from_the_first_job_on() {
+    let ran = run_with(
+        "workers: 1\n\
+         tasks:\n\
+         - {name: a, run: echo a}\n\
+         - {name: b, priority: 5, run: echo b}\n\
+         - {name: c, priority: 7, foreach: {x: [1, 2]}, run: echo c}\n",
+        &[],
+    );
+    assert_eq!(ran.stdout, "c\nc\nb\na\n");
+}
+
+#[test]
 fn jobs_run_in_order_of_their_needs_and_the_report_tells_all() {
     let ran = run(r#"
 name: order

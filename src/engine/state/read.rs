@@ -126,12 +126,21 @@ impl State {
         self.paused_jobs.get(&job)
     }
 
-    /// Time since the start of the run (until its end), without pauses of the whole run.
+    /// Time since the start of the run, until its end.
     pub fn elapsed(&self, now: Mono) -> Duration {
         let Some(started) = self.run.started else { return Duration::ZERO };
-        let end = self.run.ended.map_or(now, |end| end.at.mono);
+        self.end_or(now).since(started.mono)
+    }
+
+    /// The same without pauses of the whole run.
+    pub fn worked(&self, now: Mono) -> Duration {
+        let end = self.end_or(now);
         let pause = self.run.paused.as_ref().map_or(Duration::ZERO, |(_, at)| end.since(*at));
-        end.since(started.mono).saturating_sub(self.run.paused_before + pause)
+        self.elapsed(now).saturating_sub(self.run.paused_before + pause)
+    }
+
+    fn end_or(&self, now: Mono) -> Mono {
+        self.run.ended.map_or(now, |end| end.at.mono)
     }
 
     /// Which task and which position in it (from 0) a job number belongs to.

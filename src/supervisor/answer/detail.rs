@@ -3,13 +3,22 @@
 use super::view::{Found, View, millis};
 use crate::model::query::{AttemptRow, Holding, JobDetail, NeedRow};
 use crate::model::report::CommandText;
-use crate::model::{AttemptId, JobNo, Slot, TaskIdx, Text};
+use crate::model::words::duration;
+use crate::model::{AttemptId, JobNo, Outcome, Slot, TaskIdx, Text};
 use crate::plan::NeedWhen;
 use crate::plan::inputs::InputSet;
 use crate::supervisor::Supervisor;
 use crate::supervisor::launch::{Place, command, workdir};
 use crate::supervisor::ledger::{AttemptRecord, since};
 use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+/// Jobs of a task that have to have succeeded before their median is a measure.
+const ENOUGH: u64 = 5;
+/// So many times the median is slow ...
+const SLOW_TIMES: f64 = 2.0;
+/// ... unless nobody waits for it anyway.
+const SLOW: Duration = Duration::from_secs(1);
 
 impl Supervisor {
     pub(super) fn detail(&self, job: JobNo) -> Result<JobDetail, String> {
@@ -53,7 +62,7 @@ impl Supervisor {
             attempts,
             limits: self.prepared.plan.tasks[task.0 as usize].limits,
             limits_by: record.and_then(|r| r.usage()).and_then(|u| u.means),
-            why: self.why(job),
+            why: self.why(job).into_iter().chain(view.slowness(job, task)).collect(),
             holds: view.holds(job),
             pool: self.prepared.schedule.pools[usize::from(rules.pool.0)].name.clone(),
             weight: rules.weight,
@@ -78,6 +87,20 @@ impl Supervisor {
 }
 
 impl View<'_> {
+    /// Says that a job took much longer than others of its task.
+    fn slowness(&self, job: JobNo, task: TaskIdx) -> Option<String> {
+        let last = &self.ledger.get(job)?.last;
+        let took = last.wall().filter(|_| last.outcome == Some(Outcome::Succeeded))?;
+        let usual = self.ledger.tally(task)?.durations.summary().filter(|of| of.count >= ENOUGH)?;
+        let usual = Duration::from_micros(usual.p50_us);
+        let times = took.as_secs_f64() / usual.as_secs_f64().max(1e-6);
+        let is_slow = took >= SLOW && times >= SLOW_TIMES;
+        is_slow.then(|| {
+            let (took, usual) = (duration(took), duration(usual));
+            format!("It took {took}, {times:.1} times the median of its task ({usual}).")
+        })
+    }
+
     fn attempts(&self, job: JobNo) -> Vec<AttemptRow> {
         let Some(record) = self.ledger.get(job) else { return Vec::new() };
         let mut rows: Vec<AttemptRow> =

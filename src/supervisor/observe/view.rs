@@ -93,7 +93,6 @@ fn worker(observer: &Observer, row: &Row) -> WorkerView {
             inputs: name,
             proc: Some(row.proc),
             since: row.since,
-            paused_us: 0,
             stopping: None,
             tree,
             waits,

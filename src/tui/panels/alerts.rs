@@ -257,7 +257,13 @@ fn hint_here(model: &Model, alert: &Alert) -> String {
     }
     let key = |act| model.keymap.key_of(act);
     let (output, details, kill) = (key(Act::Open), key(Act::Details), key(Act::KillMenu));
-    format!("{output} shows what it said, {details} says more about it, {kill} ends it.")
+    let waits = match alert.kind {
+        AlertKind::HungJob => format!("{} what it waits for, ", key(Act::Waits)),
+        _ => String::new(),
+    };
+    // Keys mean what is selected in the panel that acts are about.
+    let first = if model.source == super::ALERTS { "" } else { "4, then " };
+    format!("{first}{output} shows what it said, {waits}{details} more about it, {kill} ends it.")
 }
 
 /// How bad, what with numbers, since when, and where there is room what to do.
@@ -286,8 +292,12 @@ fn draw_alert(model: &Model, row: &mut Canvas<'_>, alert: &Alert) {
 
 fn draw_failure(model: &Model, row: &mut Canvas<'_>, failure: &FailureView) {
     let width = row.width();
-    let failed = row.glyphs().failed;
-    row.put(2, 0, failed, Role::Bad);
+    let cancelled = failure.outcome == "cancelled";
+    let (mark, role) = match cancelled {
+        true => (row.glyphs().ended, Role::Warn),
+        false => (row.glyphs().failed, Role::Bad),
+    };
+    row.put(2, 0, mark, role);
     let outcome_cells = 13.min(width / 3);
     let side = width >= 60;
     let age_cells = if side { 9 } else { 0 };
@@ -299,7 +309,7 @@ fn draw_failure(model: &Model, row: &mut Canvas<'_>, failure: &FailureView) {
     };
     put_label(row, 4, job_cells, &model.failure_label(failure));
     let mut x = 4 + job_cells + 1;
-    row.put_cut(x, 0, outcome_cells, &outcome_text(&failure.outcome), Role::Bad);
+    row.put_cut(x, 0, outcome_cells, &outcome_text(&failure.outcome), role);
     x += outcome_cells + 1;
     if side {
         let tries = match failure.attempts {

@@ -176,7 +176,6 @@ fn worker(
             inputs: inputs.to_owned(),
             proc: Some(ProcRef { pid: 6_000 + job as i32, start_ticks: 4_711 }),
             since: Mono((1_000 - seconds) * 1_000_000),
-            paused_us: 0,
             stopping: None,
             tree: Some(tree(attempt, cpu, rss, silent_s)),
             waits: None,

@@ -300,7 +300,6 @@ pub mod any_size {
                     work.inputs = texts[i % 8].clone();
                     work.task = TaskIdx(n % 9);
                     work.since = Mono(u64::from(n) << (n % 33));
-                    work.paused_us = u64::from(numbers[(i + 3) % 40]) << 20;
                     if let Some(tree) = work.tree.as_mut() {
                         let share = |k: usize| (n % 5 != 1).then_some(shares[(i + k) % 16]);
                         tree.cpu_percent = share(0);

@@ -229,7 +229,7 @@ fn a_run_in_which_nothing_waits_says_so_and_one_without_x_ray_why() {
     send(&mut model, busy());
     keys(&mut model, &quiet, "W");
     let shown = text(&model);
-    assert!(shown.contains("nothing is stuck") && shown.contains("nothing waits"), "{shown}");
+    assert!(shown.contains("no deadlock") && shown.contains("nothing waits"), "{shown}");
     let mut model = empty(80, 24);
     send(&mut model, busy());
     keys(&mut model, &Past::busy(), "W");

@@ -87,13 +87,16 @@ impl Details {
         }
     }
 
-    fn question(&mut self, now: Mono, seq: u64) -> Option<(u64, Query)> {
+    /// `hurry`: it is known that what is there is old.
+    fn question(&mut self, now: Mono, seq: u64, hurry: bool) -> Option<(u64, Query)> {
         let job = self.job?;
         if self.under_way.is_some_and(|(_, at)| now.since(at) < PATIENCE) {
             return None;
         }
         let due = match self.asked {
-            Some((asked, at, before)) if asked == job => before != seq && now.since(at) >= CALM,
+            Some((asked, at, before)) if asked == job => {
+                before != seq && (hurry || now.since(at) >= CALM)
+            }
             _ => true,
         };
         if !due {
@@ -131,7 +134,8 @@ impl Panel for DetailsPanel {
     fn status(&self, model: &Model) -> Vec<Span> {
         let Some(detail) = model.details.shown.as_deref() else { return Vec::new() };
         let row = &detail.row;
-        let (shape, word, role) = state_of(model.look.glyphs, row);
+        let (shape, word, role) =
+            state_of(model.look.glyphs, row, model.worker_of(row.job).map(|worker| worker.state));
         let label = model.job_label(row.task.0, row.index, &row.inputs);
         let (task, inputs) = label.split_once(' ').unwrap_or((&label, ""));
         let mut spans = vec![
@@ -221,7 +225,11 @@ impl Panel for DetailsPanel {
             return;
         }
         let (now, seq) = (model.now.mono, model.snapshot.seq);
-        if let Some((tag, query)) = model.details.question(now, seq) {
+        let seems_to_run = model.details.shown.as_deref().is_some_and(|detail| {
+            detail.row.state == "running" && model.worker_of(detail.row.job).is_none()
+        });
+        let hurry = seems_to_run || model.has_ended();
+        if let Some((tag, query)) = model.details.question(now, seq, hurry) {
             acts::ask(model, super::DETAILS, tag, query, actions);
         }
     }

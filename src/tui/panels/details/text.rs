@@ -7,6 +7,7 @@ use crate::model::snapshot::WorkView;
 use crate::model::{Outcome, Text, signal_name, words};
 use crate::tui::canvas::Span;
 use crate::tui::format;
+use crate::tui::keymap::Act;
 use crate::tui::model::Model;
 use crate::tui::sanitize::one_line;
 use crate::tui::theme::Role;
@@ -51,7 +52,7 @@ pub fn columns(
 /// What it is and how it went.
 fn about(model: &Model, detail: &JobDetail, room: usize) -> Vec<Section> {
     vec![
-        why(detail, room),
+        why(model, detail, room),
         now(model, detail, room),
         command(detail, room),
         section("in", wrapped(&safe(&detail.workdir), room, Role::Text)),
@@ -101,9 +102,17 @@ fn safe(text: &Text) -> String {
     one_line(&text.lossy())
 }
 
-fn why(detail: &JobDetail, room: usize) -> Section {
-    let lines = detail.why.iter().flat_map(|line| wrapped(&one_line(line), room, Role::Strong));
-    section("why", lines.collect())
+fn why(model: &Model, detail: &JobDetail, room: usize) -> Section {
+    let mut lines: Vec<Line> =
+        detail.why.iter().flat_map(|line| wrapped(&one_line(line), room, Role::Strong)).collect();
+    let work = model.worker_of(detail.row.job).and_then(|worker| worker.work.as_ref());
+    if let Some(wait) = work.and_then(|work| work.waits.as_ref()) {
+        let on = wait.holder.as_ref().map_or(String::new(), |holder| format!(", up to {holder}"));
+        let key = model.keymap.key_of(Act::Waits);
+        let text = format!("It waits for {}{on} ({key} shows who waits for whom).", wait.what);
+        lines.extend(wrapped(&one_line(&text), room, Role::Strong));
+    }
+    section("why", lines)
 }
 
 /// What its processes do at this moment.
@@ -363,17 +372,17 @@ fn env(detail: &JobDetail, room: usize) -> Vec<Section> {
     };
     let pair =
         |var: &EnvVar| (safe(&var.name), var.value.as_ref().map_or_else(|| file.clone(), safe));
-    let mut files = pairs("env file", from(EnvFrom::EnvFile).map(pair), room);
+    let mut files = pairs("file env", from(EnvFrom::EnvFile).map(pair), room);
     if files.lines.is_empty() || detail.env_files.len() > 1 {
         for path in &detail.env_files {
             let text = format!("what {} says", safe(path));
             files.lines.extend(wrapped(&text, room, Role::Dim));
         }
     }
-    let mut given = pairs("env ganger", from(EnvFrom::Ganger).map(pair), room);
+    let mut given = pairs("ganger env", from(EnvFrom::Ganger).map(pair), room);
     let inherited = format!("and {} inherited", words::count(detail.n_inherited_env, "variable"));
     given.lines.push(vec![(inherited, Role::Dim)]);
-    vec![pairs("env task", from(EnvFrom::Task).map(pair), room), files, given]
+    vec![pairs("task env", from(EnvFrom::Task).map(pair), room), files, given]
 }
 
 /// Facts one behind the other, two blanks between them, none of them broken.

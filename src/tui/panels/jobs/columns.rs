@@ -120,8 +120,13 @@ pub fn fitting(model: &Model, width: u16, total: usize) -> (Vec<Column<What>>, u
 }
 
 /// Returns the shape of a job's state, its word as the filter language has it, and its colour.
-pub fn state_of(glyphs: &Glyphs, row: &JobRow) -> (&'static str, String, Role) {
-    let (shape, word, role) = match (row.state.as_str(), row.doing) {
+/// `now`: what its worker does, which is newer than the row.
+pub fn state_of(
+    glyphs: &Glyphs,
+    row: &JobRow,
+    now: Option<WorkerState>,
+) -> (&'static str, String, Role) {
+    let (shape, word, role) = match (row.state.as_str(), now.or(row.doing)) {
         ("running", _) if row.paused => (glyphs.paused, "paused", Role::Paused),
         ("running", Some(WorkerState::Quiet)) => (glyphs.running, "QUIET", Role::Quiet),
         ("running", Some(WorkerState::Launching)) => (glyphs.running, "launching", Role::Run),
@@ -170,9 +175,9 @@ pub fn cell(
             1 => Some(("1".to_owned(), Role::Idle)),
             n => Some((n.to_string(), Role::Warn)),
         },
-        What::Time => row.wall_ms.map(|ms| match work {
-            Some(_) => (format::clock(ms.saturating_add(model.jobs.age_ms(model.now))), Role::Text),
-            None => (format::span_ms(ms), Role::Text),
+        What::Time => row.wall_ms.map(|ms| match row.ended_at {
+            None => (format::clock(ms.saturating_add(model.jobs.age_ms(model.now))), Role::Text),
+            Some(_) => (format::span_ms(ms), Role::Text),
         }),
         // What a running job has used by now nobody counts: what it takes at the moment.
         What::Cpu => match tree.and_then(|tree| tree.cpu_percent) {

@@ -64,6 +64,8 @@ pub struct Facts {
     pub total: usize,
     /// Rows in sight.
     pub rows: usize,
+    /// Nothing more happens: what is there is the end, and shown at once.
+    pub has_ended: bool,
 }
 
 /// The state of the panel.
@@ -199,7 +201,9 @@ impl Jobs {
 
     /// Whether what is there is old, and something has happened since.
     fn is_due(&self, facts: Facts) -> bool {
-        self.asked_at.is_none_or(|(at, seq)| seq != facts.seq && facts.now.since(at) >= CALM)
+        self.asked_at.is_none_or(|(at, seq)| {
+            seq != facts.seq && (facts.has_ended || facts.now.since(at) >= CALM)
+        })
     }
 
     /// After a refusal the same question waits.

@@ -171,6 +171,7 @@ impl Panel for JobsPanel {
             seq: model.snapshot.seq,
             total: total(model),
             rows: list_rows(model),
+            has_ended: model.has_ended(),
         };
         if let Some((tag, query)) = model.jobs.question(facts) {
             acts::ask(model, super::JOBS, tag, query, actions);
@@ -544,7 +545,8 @@ fn draw_row(
     let mut x = number_cells + job_cells + 1;
     for column in columns {
         if column.what == What::State {
-            let (shape, word, role) = state_of(row.glyphs(), job);
+            let (shape, word, role) =
+                state_of(row.glyphs(), job, work.map(|(worker, _)| worker.state));
             let end = row.put(x, 0, shape, role);
             row.put_cut(end + 1, 0, column.cells - 2, &word, role);
         } else {

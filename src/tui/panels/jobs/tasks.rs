@@ -40,6 +40,7 @@ pub enum What {
     Bar,
     Done,
     Failed,
+    Cancelled,
     Running,
     Waiting,
     Skipped,
@@ -53,11 +54,12 @@ pub enum What {
 }
 
 /// The columns right of the task, in their order.
-const COLUMNS: [Column<What>; 14] = [
+const COLUMNS: [Column<What>; 15] = [
     number(What::Bar, "progress", BAR, 2),
     number(What::Jobs, "jobs", 9, 0),
     number(What::Done, "done", 9, 3),
     number(What::Failed, "failed", 6, 1),
+    number(What::Cancelled, "cancel", 6, 14),
     number(What::Running, "run", 5, 4),
     number(What::Waiting, "wait", 9, 5),
     number(What::Skipped, "skip", 6, 11),
@@ -176,7 +178,8 @@ fn cell(task: &TaskRow, what: What) -> (String, Role) {
         }
         What::Jobs => Some(count(c.total, Role::Text)),
         What::Done => Some(count(c.good(), Role::Good)),
-        What::Failed => Some(short(c.bad() + c.cancelled, Role::Bad)),
+        What::Failed => Some(short(c.bad(), Role::Bad)),
+        What::Cancelled => Some(short(c.cancelled, Role::Warn)),
         What::Running => Some(short(c.running, Role::Run)),
         What::Waiting => Some(count(c.waiting(), Role::Text)),
         What::Skipped => Some(short(c.skipped, Role::Warn)),

@@ -380,7 +380,7 @@ pub fn verdict_word(verdict: Verdict) -> (&'static str, Role) {
         Verdict::Deadlock => ("DEADLOCK", Role::AlertCritical),
         Verdict::Abandoned => ("ABANDONED", Role::AlertCritical),
         Verdict::Stalled => ("STALLED", Role::AlertWarn),
-        Verdict::Healthy => ("nothing is stuck", Role::Good),
+        Verdict::Healthy => ("no deadlock", Role::Good),
     }
 }
 

@@ -149,11 +149,11 @@ pub fn fitting(model: &Model, width: u16) -> (Vec<Column>, u16) {
 }
 
 /// Returns what stands in a worker's cell that is a number or a word, and its colour.
-pub fn cell(model: &Model, worker: &WorkerView, work: &WorkView, what: What) -> (String, Role) {
+pub fn cell(model: &Model, work: &WorkView, what: What) -> (String, Role) {
     let unknown = ("-".to_owned(), Role::Idle);
     match what {
         What::Pid => work.proc.map_or(unknown, |p| (p.pid.to_string(), Role::Dim)),
-        What::Time => (format::clock(model.work_ms(worker, work)), Role::Text),
+        What::Time => (format::clock(model.work_ms(work)), Role::Text),
         What::Tries if work.attempt.n > 1 => (format!("#{}", work.attempt.n), Role::Warn),
         What::Tries => (format!("#{}", work.attempt.n), Role::Idle),
         _ => match &work.tree {

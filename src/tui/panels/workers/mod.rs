@@ -343,7 +343,7 @@ pub fn mark(row: &mut Canvas<'_>, focused: bool) {
     row.repeat(0, 0, width, " ", style);
     row.lay_under(style);
     let marker = row.glyphs().marker;
-    row.put(0, 0, marker, Role::Key);
+    row.put(0, 0, marker, if focused { Role::Key } else { Role::Dim });
 }
 
 /// The heads; a click sorts, an arrow tells by what the list is sorted.
@@ -419,7 +419,7 @@ fn draw_row(
             }
             (_, None) => {}
             (what, Some(work)) => {
-                let (text, role) = columns::cell(model, worker, work, what);
+                let (text, role) = columns::cell(model, work, what);
                 row.put_right(x + column.cells, 0, &text, role);
             }
         }

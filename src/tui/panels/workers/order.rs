@@ -120,7 +120,7 @@ fn value(model: &Model, worker: &WorkerView, what: What) -> Option<f64> {
     match what {
         What::Job => Some(f64::from(work.task.0) * 1e10 + f64::from(work.index)),
         What::Pid => work.proc.map(|p| f64::from(p.pid)),
-        What::Time => Some(model.work_ms(worker, work) as f64),
+        What::Time => Some(model.work_ms(work) as f64),
         What::Tries => Some(f64::from(work.attempt.n)),
         What::Cpu => float(tree?.cpu_percent),
         What::User => float(tree?.user_percent),
