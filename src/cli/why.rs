@@ -70,6 +70,7 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
         )
     };
     let Ok(pid) = args.target.parse::<i32>() else { return Err(no_such(&args.target)) };
+    let pid = leader_of(pid);
     let Some(proc) = crate::broker::proc_of(pid) else { return Err(no_such(&args.target)) };
     let roots = vec![Root { proc, attempt: None }];
     if args.watch {
@@ -84,6 +85,13 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
     }
     show(args, &report, None)?;
     Ok(exit_of(&report))
+}
+
+/// The process of a thread, such as `top -H` shows: it has a number of its own.
+fn leader_of(tid: i32) -> i32 {
+    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    group.and_then(|n| n.trim().parse().ok()).unwrap_or(tid)
 }
 
 fn tracker(roots: &[Root]) -> Box<Tracker> {

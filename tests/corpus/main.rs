@@ -30,6 +30,7 @@ const MANIFESTS: &[&str] = &[
     "py_processes.yaml",
     "py_threads.yaml",
     "others.yaml",
+    "reach.yaml",
 ];
 
 /// Programs at a time. They mostly wait.
@@ -146,6 +147,11 @@ fn threads_and_children_of_python_are_judged_rightly() {
 #[test]
 fn shells_rust_and_musl_are_judged_rightly() {
     judge_all("others.yaml");
+}
+
+#[test]
+fn who_gets_something_later_is_counted() {
+    judge_all("reach.yaml");
 }
 
 #[test]

@@ -113,6 +113,8 @@ pub struct FdInfo {
     pub locks: Vec<LockLine>,
     /// What an epoll waits for.
     pub watched: Vec<Watched>,
+    /// Descriptors in messages that a Unix socket has got and nobody has received yet.
+    pub in_flight: u32,
 }
 
 /// One file that an epoll waits for.
@@ -137,6 +139,7 @@ impl FdInfo {
                 "mnt_id" => info.mount = value.parse().unwrap_or(0),
                 "Pid" => info.pid = value.parse().ok(),
                 "eventfd-id" => info.event_id = value.parse().ok(),
+                "scm_fds" => info.in_flight = value.parse().unwrap_or(0),
                 "it_value" => info.armed = value != "(0, 0)",
                 "lock" => info.locks.extend(LockLine::parse(value.as_bytes())),
                 "tfd" => info.watched.extend(watched(value)),

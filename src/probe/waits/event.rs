@@ -3,6 +3,7 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, outside};
 use super::process::Process;
+use super::reach;
 use super::scene::{Access, End, Hidden, Scene};
 use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
 use std::collections::BTreeSet;
@@ -63,6 +64,7 @@ fn shared(
     all.insert(process.pid());
     let mut wakers: Vec<Waker> = all.iter().map(|pid| scene.waker(*pid)).collect();
     wakers.extend(scene.hidden_near(process, Hidden::Files, Access::Inherited(&all)));
+    wakers.extend(reach::in_flight(scene));
     let refs = all.iter().filter_map(|pid| scene.proc_ref(*pid));
     fact.holders = refs.map(|proc| Holder { proc, tid: None, proven: false }).collect();
     fact.by_signal().need(wakers)

@@ -8,6 +8,7 @@
 use super::descriptors::{self, FdInfo, Target};
 use super::kinds::{Fact, Wait, outside};
 use super::memory::{i32_in, u64_in};
+use super::reach;
 use super::scene::{Access, Held, Hidden, Scene};
 use super::syscall::Sys;
 use crate::model::waits::{Certainty, Holder, Need, WaitKind, Waker};
@@ -150,7 +151,7 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
         fact = fact.need(vec![outside("a lock holder that is not visible")]);
     }
     // How flock(1) and others set themselves a time limit.
-    if wait.status.catches(libc::SIGALRM) {
+    if wait.has_timer() {
         fact.also(outside("a timer of its own"));
     }
     Some(fact)
@@ -211,6 +212,7 @@ fn wakers(scene: &Scene, wait: &Wait, lock: &LockLine) -> (Vec<Waker>, BTreeSet<
         wakers.push(outside("a lock holder that is not visible"));
     }
     wakers.extend(scene.hidden_near(&wait.process, Hidden::Files, Access::Inherited(&pids)));
+    wakers.extend(reach::in_flight(scene));
     (wakers, pids)
 }
 

@@ -5,6 +5,7 @@ use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
 use super::memory::u64_in;
 use super::process::Process;
+use super::reach::later_sharers;
 use super::scene::{Access, Hidden, Scene, Shared};
 use super::status::Stat;
 use super::syscall::Sys;
@@ -58,8 +59,8 @@ fn of_any(scene: &Scene, wait: &Wait, words: &[(u64, u64)]) -> Fact {
         let place = process.maps().ok().and_then(|maps| place_of(maps, *address));
         let is_awaited = process.memory().u32(*address) == Ok(*value as u32);
         match place.filter(|_| is_awaited) {
-            Some((place, _)) => {
-                let one = anybody(scene, process, fact.clone(), place);
+            Some((place, mapping)) => {
+                let one = anybody(scene, process, fact.clone(), place, mapping);
                 one.needs.into_iter().flat_map(|n| n.wakers).for_each(|waker| fact.also(waker));
                 fact.holders.extend(one.holders);
             }
@@ -103,21 +104,26 @@ pub struct Sharers {
     pub shared: bool,
     /// Nobody can have it without being among them.
     pub all_seen: bool,
+    /// Others may get it yet.
+    pub may_grow: bool,
 }
 
 /// Finds all who have a futex of a process; `None` where its memory is not visible.
 pub fn sharers(scene: &Scene, process: &Process, address: u64) -> Option<Sharers> {
-    let (place, _) = place_of(process.maps().ok()?, address)?;
+    let (place, mapping) = place_of(process.maps().ok()?, address)?;
     let here = || Some((scene.process(process.pid())?, address));
     let Place::Shared(shared) = place else {
-        return Some(Sharers { all: vec![here()?], shared: false, all_seen: true });
+        let all = vec![here()?];
+        return Some(Sharers { all, shared: false, all_seen: true, may_grow: false });
     };
     let others = scene.mapped(shared).into_iter().filter(|m| m.pid != process.pid());
     let others = others.filter_map(|m| Some((scene.process(m.pid)?, m.address)));
     let all: Vec<(Rc<Process>, u64)> = here().into_iter().chain(others).collect();
     let is_seen = |(process, _): &(Rc<Process>, u64)| process.hidden.is_none();
-    let all_seen = all.iter().all(is_seen) && hidden_sharer(scene, process, shared).is_none();
-    Some(Sharers { all, shared: true, all_seen })
+    let may_grow = !later_sharers(scene, process, mapping, shared).is_empty();
+    let all_seen =
+        all.iter().all(is_seen) && !may_grow && hidden_sharer(scene, process, shared).is_none();
+    Some(Sharers { all, shared: true, all_seen, may_grow })
 }
 
 fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
@@ -169,14 +175,17 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     }
     match object {
         Object::Mutex { owner, robust } => {
-            owned(scene, process, fact, &Owned { place, owner, robust, mapping, futex, window })
+            let checks_owner = robust || is_musl || window.checks_owner();
+            let lock = Owned { place, owner, robust, checks_owner, mapping, futex, window };
+            owned(scene, process, fact, &lock)
         }
         Object::Written { owner } => {
-            let robust = false;
-            owned(scene, process, fact, &Owned { place, owner, robust, mapping, futex, window })
+            let (robust, checks_owner) = (false, false);
+            let lock = Owned { place, owner, robust, checks_owner, mapping, futex, window };
+            owned(scene, process, fact, &lock)
         }
         Object::Join { tid } => joined(process, fact, tid),
-        _ => anybody(scene, process, fact, place),
+        _ => anybody(scene, process, fact, place, mapping),
     }
 }
 
@@ -207,6 +216,8 @@ struct Owned<'a> {
     place: Place,
     owner: i32,
     robust: bool,
+    /// Nobody but its owner can give it back: it checks.
+    checks_owner: bool,
     mapping: &'a Mapping,
     futex: Futex,
     /// What it was read from.
@@ -234,7 +245,7 @@ fn owned(scene: &Scene, process: &Process, mut fact: Fact, lock: &Owned<'_>) -> 
         // The kernel gives a robust one to the next when its owner ends.
         [] if !lock.robust => abandoned(scene, process, fact, lock, &users),
         // In other pid namespaces others may have the same number.
-        _ => anybody(scene, process, fact, lock.place),
+        _ => anybody(scene, process, fact, lock.place, lock.mapping),
     }
 }
 
@@ -286,11 +297,37 @@ fn abandoned(
         let doubt = outside("a thread that had it and may have it again");
         return fact.proven().need([Some(doubt), hidden].into_iter().flatten().collect());
     }
+    // Who forked while it had a mutex has it in the child, which may give it back: mutexes that
+    // do not check for their owner allow that.
+    let heirs = heirs(scene, process, lock, users);
     Fact {
-        needs: vec![Need::default()],
+        needs: vec![Need { wakers: heirs }],
         abandoned: true,
         last_owner: Some(LastOwner { pid: owner_pid(lock.owner), tid: lock.owner }),
         ..fact.proven()
+    }
+}
+
+/// The first threads of processes that may have been forked by the owner of a lock while it had
+/// it.
+fn heirs(scene: &Scene, process: &Process, lock: &Owned<'_>, users: &BTreeSet<i32>) -> Vec<Waker> {
+    if lock.checks_owner {
+        return Vec::new();
+    }
+    let first = |p: &Process| p.thread(p.pid()).map(|t| Waker::Thread(p.thread_ref(t.tid)));
+    match lock.place {
+        // It was copied with the rest of the memory.
+        Place::Private => first(process).into_iter().collect(),
+        // Who was there before the owner was not forked by it. Its child is an orphan now: the
+        // parent that it has got does not share the lock.
+        Place::Shared(_) => {
+            let is_heir = |pid: &i32| {
+                let parent = scene.stat(*pid).map_or(0, |stat| stat.parent);
+                *pid > lock.owner && !users.contains(&parent)
+            };
+            let pids = users.iter().filter(|pid| is_heir(pid));
+            pids.filter_map(|pid| first(&*scene.process(*pid)?)).collect()
+        }
     }
 }
 
@@ -357,12 +394,20 @@ fn joined(process: &Process, mut fact: Fact, own_tid: i32) -> Fact {
 }
 
 /// Something that keeps no owner: whoever has the memory may release it.
-fn anybody(scene: &Scene, process: &Process, mut fact: Fact, place: Place) -> Fact {
+fn anybody(
+    scene: &Scene,
+    process: &Process,
+    mut fact: Fact,
+    place: Place,
+    mapping: &Mapping,
+) -> Fact {
     let mut wakers = BTreeSet::from([scene.waker(process.pid())]);
+    let mut later = Vec::new();
     match place {
         Place::Shared(shared) => {
             wakers.extend(scene.mapped(shared).iter().map(|m| scene.waker(m.pid)));
             wakers.extend(hidden_sharer(scene, process, shared));
+            later = later_sharers(scene, process, mapping, shared);
         }
         // Who has the same memory can be read whenever the process itself can.
         Place::Private => {
@@ -376,5 +421,6 @@ fn anybody(scene: &Scene, process: &Process, mut fact: Fact, place: Place) -> Fa
             fact.holders.push(Holder { proc: *proc, tid: None, proven: false });
         }
     }
+    wakers.extend(later);
     fact.by_signal().need(wakers.into_iter().collect())
 }

@@ -56,6 +56,19 @@ impl Window {
     fn u64(&self, offset: isize) -> Option<u64> {
         u64_in(&self.bytes, self.at.checked_add_signed(offset)?)
     }
+
+    /// Whether a mutex of glibc can be given back by its owner alone: the recursive, the error
+    /// checking, the robust and the priority inheriting compare who unlocks them, others do not.
+    pub fn checks_owner(&self) -> bool {
+        const RECURSIVE: u32 = 1;
+        const ERROR_CHECK: u32 = 2;
+        const ROBUST: u32 = 16;
+        const INHERITS_PRIORITY: u32 = 32;
+        self.u32(16).is_none_or(|kind| {
+            kind & (ROBUST | INHERITS_PRIORITY) != 0
+                || [RECURSIVE, ERROR_CHECK].contains(&(kind & 15))
+        })
+    }
 }
 
 /// What a futex is part of.

@@ -13,6 +13,7 @@ use super::{child, file_lock, futex, idle, poll, stream, sysv};
 use crate::model::waits::{
     Certainty, Holder, LastOwner, Need, OnDeath, Resource, ThreadRef, WaitFact, WaitKind, Waker,
 };
+use std::fs;
 use std::rc::Rc;
 
 pub struct Kind {
@@ -43,6 +44,14 @@ pub struct Wait {
 impl Wait {
     pub fn memory(&self) -> Memory {
         self.process.memory()
+    }
+
+    /// Whether the handler of a timer of the process may end the call: that of alarm(2) and
+    /// setitimer(2), as programs without other means limit the time of a call, or one of
+    /// timer_create(2), which the kernel lists.
+    pub fn has_timer(&self) -> bool {
+        let listed = || fs::read(format!("/proc/{}/timers", self.process.live_tid));
+        self.status.catches(libc::SIGALRM) || listed().is_ok_and(|text| !text.is_empty())
     }
 }
 

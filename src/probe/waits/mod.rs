@@ -27,6 +27,7 @@ mod poll;
 pub mod process;
 pub mod pthread;
 pub mod python;
+mod reach;
 mod ready;
 pub mod scene;
 mod socket;

@@ -5,7 +5,7 @@ use super::kinds::{Fact, Wait, outside};
 use super::memory::i32_in;
 use super::process::Process;
 use super::ready::{Direction, until_ready};
-use super::scene::Scene;
+use super::scene::{End, Scene};
 use super::syscall::Sys;
 use crate::model::waits::{Certainty, WaitKind, Waker};
 
@@ -49,8 +49,14 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     union.add_all(scene, process, &asked, DEPTH);
     let mut fact = union.fact;
     if is_epoll {
-        // Any thread may add files to it.
+        // Any thread may add files to it, and so may whoever has it too.
         fact.also(scene.waker(process.pid()));
+        let own = descriptors::read_info(process.live_tid, wait.call.int(0)).unwrap_or_default();
+        let of_tree = scene.ends(&Target::Epoll).iter().filter(|end| scene.is_in_tree(end.pid));
+        let is_same = |end: &&End| scene.info(**end).is_none_or(|i| i.watched == own.watched);
+        for end in of_tree.filter(is_same) {
+            fact.also(scene.waker(end.pid));
+        }
     }
     // A loop that wakes itself from the handler of Ctrl-C has no releaser but itself.
     let own = Waker::Process(process.proc);

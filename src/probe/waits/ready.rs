@@ -4,6 +4,7 @@
 use super::descriptors::{self, Target};
 use super::kinds::{Fact, outside};
 use super::process::Process;
+use super::reach;
 use super::scene::{Access, Hidden, Scene};
 use super::{event, pipe, socket};
 use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
@@ -77,6 +78,7 @@ pub fn for_holders(
         wakers.insert(outside("whoever has the other end, which is not visible"));
     }
     wakers.extend(scene.hidden_near(process, Hidden::Files, Access::Inherited(&seen)));
+    wakers.extend(reach::in_flight(scene));
     let proven = named.len() == 1;
     let refs = named.iter().filter_map(|pid| scene.proc_ref(*pid));
     fact.holders = refs.map(|proc| Holder { proc, tid: None, proven }).collect();

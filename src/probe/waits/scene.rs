@@ -6,6 +6,7 @@ use super::file_lock::LockLine;
 use super::kinds::outside;
 use super::maps::{Device, Maps};
 use super::process::{Files, Process, read_thread};
+use super::reach::{self, ShmNames};
 use super::socket::{self, TcpTable, Unix};
 use super::status::Stat;
 use crate::model::ids::ProcRef;
@@ -32,6 +33,8 @@ pub struct Scene {
     tcp: RefCell<HashMap<PathBuf, Rc<TcpTable>>>,
     /// Of ends that were asked about; `None` where that cannot be read.
     infos: RefCell<HashMap<End, Option<Rc<FdInfo>>>>,
+    shm_names: RefCell<HashMap<PathBuf, Rc<ShmNames>>>,
+    in_flight: OnceCell<bool>,
     pub not_visible: RefCell<BTreeSet<NotVisible>>,
 }
 
@@ -66,6 +69,8 @@ struct Ends {
     by_target: HashMap<Target, Vec<End>>,
     /// Those with a path, which may be locked.
     files: Vec<End>,
+    /// Those of them that lead to memory.
+    memory: Vec<End>,
     /// Processes whose descriptors are not seen, and those that have some beside their table.
     hidden: HashMap<i32, &'static str>,
 }
@@ -133,6 +138,8 @@ impl Scene {
             unix: OnceCell::new(),
             tcp: RefCell::default(),
             infos: RefCell::default(),
+            shm_names: RefCell::default(),
+            in_flight: OnceCell::new(),
             not_visible: RefCell::default(),
         }
     }
@@ -281,6 +288,30 @@ impl Scene {
         self.infos.borrow_mut().entry(end).or_insert_with(read).clone()
     }
 
+    /// All descriptors of visible processes that lead to memory.
+    pub fn memory_files(&self) -> &[End] {
+        &self.all_ends().memory
+    }
+
+    /// All descriptors of visible processes that lead to sockets.
+    pub fn sockets(&self) -> impl Iterator<Item = End> {
+        let all = self.all_ends().by_target.iter();
+        let sockets = all.filter(|(target, _)| matches!(target, Target::Socket(_)));
+        sockets.flat_map(|(_, ends)| ends.iter().copied())
+    }
+
+    /// The names in the `/dev/shm` that a process sees.
+    pub fn shm_names(&self, process: &Process) -> Rc<ShmNames> {
+        let mut known = self.shm_names.borrow_mut();
+        let read = || Rc::new(reach::read_shm_names(process.live_tid));
+        Rc::clone(known.entry(reach::mounts_of(process.live_tid)).or_insert_with(read))
+    }
+
+    /// Whether a descriptor is on its way over a socket of the tree.
+    pub fn has_in_flight(&self) -> bool {
+        *self.in_flight.get_or_init(|| reach::any_in_flight(self))
+    }
+
     fn all_ends(&self) -> &Ends {
         self.ends.get_or_init(|| {
             let mut ends = Ends::default();
@@ -361,7 +392,10 @@ impl Ends {
                     let end = End { pid, tid, fd };
                     match &target {
                         Target::Path(path) if is_device(path) => continue,
-                        Target::Path(_) => {
+                        Target::Path(path) => {
+                            if path.starts_with("/memfd:") || path.starts_with("/dev/shm/") {
+                                self.memory.push(end);
+                            }
                             self.files.push(end);
                             continue;
                         }

@@ -47,7 +47,7 @@ fn one(scene: &Scene, wait: &Wait, fd: i32, direction: Direction) -> Fact {
         }
     }
     // How programs without other means limit the time of a call.
-    if wait.status.catches(libc::SIGALRM) {
+    if wait.has_timer() {
         fact.also(outside("a timer of its own"));
     }
     fact

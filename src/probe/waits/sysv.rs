@@ -30,18 +30,26 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
         Sys::Semop | Sys::Semtimedop => {
             let fact = Fact::new(WaitKind::SysvSem, format!("sysv_sem:{number}"));
             let fact = fact.named(semaphores(wait));
-            Some(used_by(scene, process, fact, last_users(process, number)))
+            let users = last_users(process, number);
+            Some(used_by(scene, process, fact, users, key_of_semaphores(number)))
         }
         _ => {
             let fact = Fact::new(WaitKind::MessageQueue, format!("sysv_msg:{number}"));
             let text = fs::read("/proc/sysvipc/msg").unwrap_or_default();
             let users = is_same_namespace(process).then(|| message_users(&text, number)).flatten();
-            Some(used_by(scene, process, fact, users))
+            Some(used_by(scene, process, fact, users, key_of_queue(&text, number)))
         }
     }
 }
 
-fn used_by(scene: &Scene, process: &Process, mut fact: Fact, last: Option<Vec<i32>>) -> Fact {
+/// `key`: the name under which anybody may open it; 0 where there is none.
+fn used_by(
+    scene: &Scene,
+    process: &Process,
+    mut fact: Fact,
+    last: Option<Vec<i32>>,
+    key: i32,
+) -> Fact {
     let mut pids: BTreeSet<i32> = parties(scene, process);
     let is_known = last.is_some();
     // 0 is somebody in another pid namespace, or nobody yet.
@@ -55,6 +63,9 @@ fn used_by(scene: &Scene, process: &Process, mut fact: Fact, last: Option<Vec<i3
     let mut wakers: Vec<Waker> = pids.iter().map(|pid| scene.waker(*pid)).collect();
     if !is_known || is_hidden {
         wakers.push(outside("a user of it that is not visible"));
+    }
+    if key != libc::IPC_PRIVATE {
+        wakers.push(outside(&format!("whoever opens it by its key {key:#x}")));
     }
     let refs = pids.iter().filter_map(|pid| scene.proc_ref(*pid));
     fact.holders = refs.map(|proc| Holder { proc, tid: None, proven: false }).collect();
@@ -86,19 +97,30 @@ fn semaphores(wait: &Wait) -> Option<String> {
     Some(format!("{word} {}", numbers.join(", ")))
 }
 
+/// The key of a set of semaphores; 0 where it has none, or may not be asked.
+fn key_of_semaphores(set: i32) -> i32 {
+    stat_of(set).map_or(0, |about| about.sem_perm.__key)
+}
+
+fn stat_of(set: i32) -> Option<libc::semid_ds> {
+    let mut about = [0_u64; 32];
+    // SAFETY: IPC_STAT writes a `semid_ds`, which is smaller than this.
+    let failed = unsafe { libc::semctl(set, 0, libc::IPC_STAT, about.as_mut_ptr()) };
+    // SAFETY: the kernel has just written it, and any bits of it are numbers.
+    (failed == 0).then(|| unsafe { std::ptr::read(about.as_ptr().cast()) })
+}
+
+/// The key of a queue; 0 where it has none.
+fn key_of_queue(text: &[u8], queue: i32) -> i32 {
+    row_of(text, queue).and_then(|row| row.first()?.parse().ok()).unwrap_or(0)
+}
+
 /// Who used each semaphore of a set last; `None` where that may not be asked.
 fn last_users(process: &Process, set: i32) -> Option<Vec<i32>> {
     if !is_same_namespace(process) {
         return None;
     }
-    let mut about = [0_u64; 32];
-    // SAFETY: IPC_STAT writes a `semid_ds`, which is smaller than this.
-    let failed = unsafe { libc::semctl(set, 0, libc::IPC_STAT, about.as_mut_ptr()) };
-    if failed != 0 {
-        return None;
-    }
-    // SAFETY: the kernel has just written it, and any bits of it are numbers.
-    let about: libc::semid_ds = unsafe { std::ptr::read(about.as_ptr().cast()) };
+    let about = stat_of(set)?;
     let n = i32::try_from(about.sem_nsems).ok().filter(|n| *n <= 32_000)?;
     let user = |number| {
         // SAFETY: GETPID takes and gives numbers.
@@ -110,12 +132,15 @@ fn last_users(process: &Process, set: i32) -> Option<Vec<i32>> {
 
 /// Who sent and who received last; `None` when there is no such queue.
 fn message_users(text: &[u8], queue: i32) -> Option<Vec<i32>> {
+    row_of(text, queue)?.get(5..7)?.iter().map(|n| n.parse().ok()).collect()
+}
+
+/// The line of a queue: key msqid perms cbytes qnum lspid lrpid ...
+fn row_of(text: &[u8], queue: i32) -> Option<Vec<&str>> {
     let text = std::str::from_utf8(text).ok()?;
-    // key msqid perms cbytes qnum lspid lrpid
-    let rows = text.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
-    let row =
-        rows.into_iter().find(|row| row.get(1).and_then(|n| n.parse().ok()) == Some(queue))?;
-    row.get(5..7)?.iter().map(|n| n.parse().ok()).collect()
+    let mut rows =
+        text.lines().skip(1).map(|line| line.split_ascii_whitespace().collect::<Vec<_>>());
+    rows.find(|row| row.get(1).and_then(|n| n.parse().ok()) == Some(queue))
 }
 
 /// Numbers of semaphores and queues mean something in their namespace only.

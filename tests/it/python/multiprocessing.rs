@@ -58,7 +58,8 @@ fn hold_and_wait(make: &str, take: &str, wait: &str) -> String {
 
 #[test]
 fn a_lock_that_is_waited_for_by_with_belongs_to_its_holder() {
-    let code = hold_and_wait("ctx.Lock()", "lock.acquire()", "with lock: pass");
+    let take = "with lock: ready.send(1); time.sleep(600)";
+    let code = hold_and_wait("ctx.Lock()", take, "with lock: pass");
     each(3, &code, |program| {
         let fact = program.look("waiter");
         assert_eq!(fact.resource.kind, WaitKind::MpLock, "{}", program.words);

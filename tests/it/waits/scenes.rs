@@ -43,9 +43,10 @@ fn a_mutex_whose_owner_is_gone_is_abandoned() {
     let Some(mut stage) = Stage::play(&["shared_mutex", "ends"], &roles) else { return };
     let wait = stage.expect("waiter", "mutex: nobody, proven, abandoned");
     assert_eq!(wait.last_owner.map(|o| o.pid), Some(stage.pid("holder")));
-    // The owner lives, but in the parent, which has a mutex of its own.
+    // The owner lives, but in the parent, which has a mutex of its own. Who forked while it had one
+    // may give it back in the child: that is the waiter, which waits.
     let Some(mut stage) = Stage::play(&["forked_mutex"], &roles) else { return };
-    let wait = stage.expect("waiter", "mutex: nobody, proven, abandoned");
+    let wait = stage.expect("waiter", "mutex: waiter, proven, abandoned");
     let owner = (stage.pid("holder"), stage.tid("holder"));
     assert_eq!(wait.last_owner.map(|o| (o.pid, o.tid)), Some(owner));
 }

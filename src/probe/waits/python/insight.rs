@@ -46,6 +46,7 @@ impl Insight for Languages {
             sharers,
             shared: found.shared,
             all_seen,
+            may_grow: found.may_grow,
         };
         self.python.refine(&site, &mut self.stacks, wait);
     }

@@ -39,6 +39,8 @@ pub struct FutexSite<'a> {
     pub shared: bool,
     /// Nobody can have that memory without being among the sharers.
     pub all_seen: bool,
+    /// Others may get it yet: processes that were just started open what they were given by name.
+    pub may_grow: bool,
 }
 
 /// A process that has the memory that a futex is in.

@@ -2,6 +2,7 @@
 //! counts how often that process took it.
 
 use super::object::{self, Class, SemLock};
+use super::source::Sources;
 use super::{FutexSite, Python, Sharer, is_settled, queue, scan};
 use crate::clock;
 use crate::model::ids::ProcRef;
@@ -50,7 +51,8 @@ pub(super) fn refine(
         // Several may have it, and anybody may give it back.
         return;
     }
-    let believed = lock.recursive || usage == Usage::With;
+    // One who opens it later may give it back: that needs no owner to be wrong.
+    let believed = lock.recursive || (usage == Usage::With && !site.may_grow);
     if site.all_seen {
         // One may have it, and all who could give it back are known.
         fact.certainty = Certainty::Proven;
@@ -64,13 +66,26 @@ pub(super) fn refine(
         counts = Counts::read(&mut python.places, site, &lock, true);
     }
     match counts.owner() {
-        Some(owner) => owned(python, owner, believed, fact),
+        Some(owner) => {
+            let believed = lock.recursive || (believed && took_it_to_give_it_back(owner, stacks));
+            owned(python, owner, believed, fact);
+        }
         None if believed && counts.nobody() && site.all_seen && counts.all_settled(site) => {
             let last = python.owners.get(&fact.resource.id).copied();
             abandon(last, fact);
         }
         None => shared_owners(&counts, lock.recursive, fact),
     }
+}
+
+/// Whether the holder has a lock by a `with` statement, like the waiter: one that took it by
+/// `acquire()` may leave it to others to give it back. Without its source that is believed.
+fn took_it_to_give_it_back(owner: &Count<'_>, stacks: &mut Stacks) -> bool {
+    let sharer = &owner.sharer;
+    let Who::Thread(tid) = sharer.who(owner.lock.last_thread) else { return true };
+    let threads = stacks.python(sharer.proc, sharer.live_tid, sharer.maps);
+    let Some(thread) = threads.iter().find(|thread| thread.tid == tid) else { return true };
+    Sources::of(sharer.live_tid).is_inside_with(thread).unwrap_or(true)
 }
 
 /// One process has it.

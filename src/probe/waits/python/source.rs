@@ -61,6 +61,16 @@ impl Sources {
         found.next().is_none().then_some(first)
     }
 
+    /// Whether a thread is inside of any `with` statement; `None` where a source file is missing.
+    pub fn is_inside_with(&mut self, thread: &PythonThread) -> Option<bool> {
+        let mut inside = false;
+        for frame in thread.frames.iter().take(FRAMES) {
+            let lines = self.lines(&frame.file)?;
+            inside |= !statements_around(lines, frame.line as usize).is_empty();
+        }
+        Some(inside)
+    }
+
     /// What the `with` statements around the current line of a frame have entered.
     fn held(&mut self, frame: &PythonFrame, waits_here: bool) -> Vec<Entered> {
         let Some(lines) = self.lines(&frame.file) else { return Vec::new() };
