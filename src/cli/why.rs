@@ -72,6 +72,12 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
     let Ok(pid) = args.target.parse::<i32>() else { return Err(no_such(&args.target)) };
     let pid = leader_of(pid);
     let Some(proc) = crate::broker::proc_of(pid) else { return Err(no_such(&args.target)) };
+    if let Some(parent) = unreaped(pid) {
+        return Err(could_not_look(
+            &format!("cannot look at process {pid}: it has ended"),
+            &format!("Its parent (pid {parent}) has not taken notice of that: look at it instead."),
+        ));
+    }
     let roots = vec![Root { proc, attempt: None }];
     if args.watch {
         return watch(args, roots, proc, None);
@@ -92,6 +98,14 @@ fn leader_of(tid: i32) -> i32 {
     let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
     let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
     group.and_then(|n| n.trim().parse().ok()).unwrap_or(tid)
+}
+
+/// The parent of a process that has ended with all its threads and is still listed.
+fn unreaped(pid: i32) -> Option<i32> {
+    let n_threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    let mut words = stat.rsplit(')').next()?.split_ascii_whitespace();
+    (words.next() == Some("Z") && n_threads == 1).then(|| words.next()?.parse().ok()).flatten()
 }
 
 fn tracker(roots: &[Root]) -> Box<Tracker> {

@@ -121,19 +121,21 @@ impl TaskSpec {
     /// Checks placeholders that only the inputs, read, can tell: columns of `csv` and `json`.
     ///
     /// # Errors
-    /// The first unknown one, in words, with what the inputs do have.
+    /// The unknown ones, in words, with what the inputs do have.
     pub fn check_names(&self, inputs: &InputSet) -> Result<(), String> {
         let names = self.templates().flat_map(Template::names);
         // What is fixed was checked when the task file was read.
         let fixed = |base: &str| BUILT_IN.contains(&base);
-        match names.into_iter().find(|n| !fixed(&n.base) && !inputs.knows(n)) {
-            None => Ok(()),
-            Some(name) => {
-                let known = inputs.names();
-                let hint = unknown_name_hint(name, known.iter().map(String::as_str));
-                Err(format!("unknown placeholder `{{{name}}}`. {hint}"))
+        let mut wrong: Vec<String> = Vec::new();
+        for name in names.filter(|n| !fixed(&n.base) && !inputs.knows(n)) {
+            let known = inputs.names();
+            let hint = unknown_name_hint(name, known.iter().map(String::as_str));
+            let words = format!("unknown placeholder `{{{name}}}`. {hint}");
+            if !wrong.contains(&words) {
+                wrong.push(words);
             }
         }
+        if wrong.is_empty() { Ok(()) } else { Err(wrong.join(" And an ")) }
     }
 }
 

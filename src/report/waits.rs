@@ -3,7 +3,7 @@
 use crate::model::Mono;
 use crate::model::waits::preview::{Fated, Preview};
 use crate::model::waits::report::{Held, Knot, Member, Report, Rule, Waiting};
-use crate::model::waits::{Frame, Language};
+use crate::model::waits::{Frame, Language, Resource, WaitKind};
 use serde_json::{Value, json};
 
 /// Goes up when a field is taken away or changes its meaning.
@@ -40,11 +40,7 @@ pub fn preview_json(preview: &Preview) -> Value {
     let fate = |fated: &Fated| {
         json!({
             "fate": fated.fate,
-            "resource": {
-                "kind": fated.resource.kind,
-                "id": fated.resource.id,
-                "name": fated.resource.name,
-            },
+            "resource": resource(&fated.resource),
             "waiters": fated.waiters.iter().map(member).collect::<Vec<_>>(),
             "others": fated.others.iter().map(process).collect::<Vec<_>>(),
         })
@@ -81,17 +77,30 @@ fn member(member: &Member) -> Value {
     })
 }
 
+/// What is waited for. Kinds that schema 1 has no word for are `unknown`; the name says more.
+fn resource(resource: &Resource) -> Value {
+    let words = || resource.kind.words().to_owned();
+    let (kind, name) = match resource.kind {
+        WaitKind::UnixSend
+        | WaitKind::MessageQueue
+        | WaitKind::Signal
+        | WaitKind::Time
+        | WaitKind::GangerOther => {
+            let name = resource.name.as_ref().map(|name| format!("{} ({name})", words()));
+            (WaitKind::Unknown, Some(name.unwrap_or_else(words)))
+        }
+        kind => (kind, resource.name.clone()),
+    };
+    json!({"kind": kind, "id": resource.id, "name": name})
+}
+
 fn waiting(wait: &Waiting, at: Mono) -> Value {
     json!({
         "pid": wait.who.proc.pid,
         "tid": wait.who.tid,
         "name": wait.who.name,
         "job": wait.who.attempt.map(|attempt| attempt.job),
-        "resource": {
-            "kind": wait.resource.kind,
-            "id": wait.resource.id,
-            "name": wait.resource.name,
-        },
+        "resource": resource(&wait.resource),
         "holders": wait.holders.iter().map(held).collect::<Vec<_>>(),
         "last_owner": wait.last_owner,
         "rule": match wait.rule {
@@ -268,7 +277,9 @@ mod tests {
     fn every_kind_is_on_the_page() {
         let page = include_str!("../../docs/json.md");
         for kind in WaitKind::ALL {
-            assert!(page.contains(&format!("`{}`", kind.word())), "{kind}");
+            let value = resource(&Resource { kind: *kind, id: String::new(), name: None });
+            let told = value["kind"].as_str().unwrap();
+            assert!(page.contains(&format!("`{told}`")), "{kind}");
         }
     }
 

@@ -164,6 +164,8 @@ pub fn thing(resource: &Resource) -> String {
     }
     match &resource.name {
         Some(name) if resource.kind.is_a_lock() => format!("{words} `{name}`"),
+        // What it is called says more than that nothing else is known.
+        Some(name) if resource.kind == WaitKind::Unknown => format!("something of {name}"),
         Some(name) => format!("{words} ({name})"),
         None => words.to_owned(),
     }

@@ -121,7 +121,10 @@ pub fn draw(model: &Model, prompt: &Prompt, canvas: &mut Canvas<'_>) {
     }
     let mut line = canvas.part(0, height - 1, width, 1);
     line.clear(Role::Screen);
-    let (name, keys) = words(model, prompt.what);
+    let (name, mut keys) = words(model, prompt.what);
+    if prompt.what == Wanted::Filter(panels::JOBS) && prompt.input.text.is_empty() {
+        keys = format!("such as: failed  thumb:3  cpu>1  /text/   {keys}");
+    }
     let x = line.put(1, 0, &name, Role::Key) + 1;
     let room = width.saturating_sub(x + 1);
     put_input(&mut line, x, room, &prompt.input);
