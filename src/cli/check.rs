@@ -11,7 +11,7 @@ use crate::plan::inputs::Source as InputSource;
 use crate::plan::template::Name;
 use crate::plan::{Diagnostic, Outcome, Severity, Site, SiteKind, Source, read};
 use crate::supervisor::prepare::{
-    Request, expand, input_for, prepare, read_at_start, read_options,
+    Expanded, Prepared, Request, expand, input_for, prepare, read_at_start, read_options,
 };
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -78,12 +78,50 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
                 .map(|message| Diagnostic::warning(span, message, Some(hint.to_owned()))),
         );
         if let Input::InputsFailed { error, .. } = input {
-            let message = format!("task `{}`: {error}", spec.rules.name);
-            let hint = Some(unread_hint(&error).to_owned());
-            wrong.push(Diagnostic { severity: Severity::Error, message, span, hint });
+            wrong.extend(unread(&prepared, expanded, &error));
         }
     }
     wrong
+}
+
+/// Small files of a larger size are read by the run alone.
+const READ_TWICE: u64 = 1 << 20;
+
+/// What does not fit the sources that a run can read in no time: columns of `csv` and `json` that
+/// are not there, lists of unequal length that are linked. Said before anything starts.
+pub fn misfits(prepared: &Prepared) -> Vec<Diagnostic> {
+    let is_small = |source: &InputSource| match source {
+        InputSource::Csv(path) | InputSource::Json(path) => path.as_literal().is_some_and(|path| {
+            let meta = prepared.plan.workdir.join(path).metadata();
+            meta.is_ok_and(|meta| meta.is_file() && meta.len() <= READ_TWICE)
+        }),
+        InputSource::List(_) | InputSource::Range { .. } => true,
+        _ => false,
+    };
+    let may_misfit = |task: &TaskIdx| {
+        let foreach = prepared.plan.tasks[task.0 as usize].foreach.as_ref();
+        foreach.is_some_and(|f| {
+            let has_columns =
+                |s: &InputSource| matches!(s, InputSource::Csv(_) | InputSource::Json(_));
+            let sources = || f.vars.iter().map(|var| &var.source);
+            (f.zip || sources().any(has_columns)) && sources().all(is_small)
+        })
+    };
+    let all = read_at_start(prepared).into_iter().filter(may_misfit);
+    let misfits = all.map(|task| expand(prepared, task)).filter(|expanded| expanded.is_misfit);
+    let told = |expanded: Expanded| {
+        let error = expanded.inputs.as_ref().err()?;
+        unread(prepared, &expanded, error)
+    };
+    misfits.filter_map(told).collect()
+}
+
+fn unread(prepared: &Prepared, expanded: &Expanded, error: &str) -> Option<Diagnostic> {
+    let spec = &prepared.plan.tasks[expanded.task.0 as usize];
+    let span = Some(Span { line: spec.line, column: 1, length: 1 });
+    let message = format!("task `{}`: {error}", spec.rules.name);
+    let hint = Some(unread_hint(error).to_owned());
+    Some(Diagnostic { severity: Severity::Error, message, span, hint })
 }
 
 /// What to try when inputs that could be read do not make jobs.

@@ -6,8 +6,8 @@ use crate::control::client;
 use crate::control::proto::{Role, ToClient, ToServer};
 use crate::control::report_file::ReportTarget;
 use crate::control::runs::{RunFolder, RunsDir};
-use crate::plan::Plan;
 use crate::plan::inputs::Source;
+use crate::plan::{self, Plan};
 use crate::report::{self, PlainOptions};
 use crate::supervisor::prepare::{self, PrepareError, Prepared, Request};
 use crate::supervisor::{Front, Setup, supervise};
@@ -63,6 +63,12 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     let look = if wants_screen(args) { Some(super::themes::chosen(args)?) } else { None };
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
+    let misfits = super::check::misfits(&prepared);
+    if !misfits.is_empty() {
+        let source = plan::Source::new(&request.file, &text);
+        let drawn: Vec<String> = misfits.iter().map(|d| d.render(&source)).collect();
+        return Err(Failure::drawn(2, drawn.join("\n")));
+    }
     let runs = RunsDir::from_env()?;
     let folder = runs.create(&prepared.plan.name, &request.file)?;
     write_private(&folder.dir.join(TASK_FILE), &text)?;

@@ -104,6 +104,7 @@ impl Supervisor {
                 let failed = |task| Expanded {
                     task,
                     inputs: Err(format!("cannot start a thread to read its inputs: {e}")),
+                    is_misfit: false,
                     warnings: Vec::new(),
                 };
                 self.n_reading += 1;

@@ -5,7 +5,7 @@ use crate::inputs::{ReadContext, read_source};
 use crate::model::TaskIdx;
 use crate::plan::EachMap;
 use crate::plan::Source;
-use crate::plan::inputs::{Foreach, InputSet, each_map};
+use crate::plan::inputs::{Foreach, InputSet, Table, each_map};
 use crate::plan::read::{ReadOptions, read};
 use crate::plan::template::Name;
 use crate::plan::{Plan, Schedule};
@@ -101,6 +101,8 @@ pub struct Expanded {
     pub task: TaskIdx,
     /// `Err`: the inputs could not be read, in words.
     pub inputs: Result<Arc<InputSet>, String>,
+    /// They could be read, but do not fit what the task file says of them.
+    pub is_misfit: bool,
     pub warnings: Vec<String>,
 }
 
@@ -108,24 +110,32 @@ pub struct Expanded {
 pub fn expand(prepared: &Prepared, task: TaskIdx) -> Expanded {
     let mut warnings = Vec::new();
     let spec = &prepared.plan.tasks[task.0 as usize];
-    let inputs = match &spec.foreach {
-        None => Ok(InputSet::none()),
-        Some(foreach) => read_inputs(prepared, foreach, &mut warnings),
+    let tables = match &spec.foreach {
+        None => Ok(None),
+        Some(foreach) => {
+            read_tables(prepared, foreach, &mut warnings).map(|tables| Some((foreach, tables)))
+        }
     };
+    let was_read = tables.is_ok();
+    let inputs = tables.and_then(|read| match read {
+        None => Ok(InputSet::none()),
+        Some((foreach, tables)) => InputSet::new(foreach, tables),
+    });
     // Columns of csv and json are known only now.
     let inputs = inputs.and_then(|read| spec.check_names(&read).map(|()| read));
+    let is_misfit = was_read && inputs.is_err();
     let name = &prepared.schedule.tasks[task.0 as usize].name;
     for warning in &mut warnings {
         *warning = format!("task `{name}`: {warning}");
     }
-    Expanded { task, inputs: inputs.map(Arc::new), warnings }
+    Expanded { task, inputs: inputs.map(Arc::new), is_misfit, warnings }
 }
 
-fn read_inputs(
+fn read_tables(
     prepared: &Prepared,
     foreach: &Foreach,
     warnings: &mut Vec<String>,
-) -> Result<InputSet, String> {
+) -> Result<Vec<Table>, String> {
     let vars = &prepared.plan.vars;
     let lookup = |name: &Name| match (name.base.as_str(), name.field.as_deref()) {
         ("vars", Some(field)) => {
@@ -145,7 +155,7 @@ fn read_inputs(
         warnings.extend(read.warnings);
         tables.push(read.table);
     }
-    InputSet::new(foreach, tables)
+    Ok(tables)
 }
 
 /// Turns the inputs of a task into what the engine is told, and warnings about its links.

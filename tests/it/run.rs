@@ -70,6 +70,24 @@ fn run(yaml: &str) -> Ran {
 }
 
 #[test]
+fn what_does_not_fit_its_source_is_told_before_anything_starts() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("e.csv"), "name,size\n1,2\n").unwrap();
+    let yaml = "tasks:\n\
+                - {name: a, run: touch started}\n\
+                - {name: b, run: 'echo {r.nam} {r.zz}', foreach: {r: {csv: e.csv}}}\n\
+                - {name: c, run: ls, foreach: {x: [1, 2], y: [1], zip: true}}\n";
+    let ran = run_in(dir, yaml, &[]);
+    assert_eq!(ran.code, 2, "{}", ran.stderr);
+    for words in
+        ["Did you mean `{r.name}`?", "unknown placeholder `{r.zz}`", "task `c`", "tasks.yaml:3"]
+    {
+        assert!(ran.stderr.contains(words), "{words}: {}", ran.stderr);
+    }
+    assert!(!ran.dir.path().join("started").exists());
+}
+
+#[test]
 fn priorities_hold_from_the_first_job_on() {
     let ran = run_with(
         "workers: 1\n\
