@@ -44,8 +44,11 @@ fn count(model: &Model, canvas: &mut Canvas<'_>) {
     let Some(count) = model.count else { return };
     let key = |act| model.keymap.key_of(act);
     let (grow, shrink, back) = (key(Act::Grow), key(Act::Shrink), key(Act::Back));
+    let (past, future) = (key(Act::TimeBack), key(Act::TimeForward));
     let n = count.n;
-    let text = format!(" count {n}: {grow} or {shrink} does it {n} times, {back} drops it");
+    let text = format!(
+        " count {n}: {grow} {shrink} {past} or {future} does it {n} times, {back} drops it"
+    );
     canvas.put_cut(0, 0, u16::MAX, &text, Role::Warn);
 }
 

@@ -166,7 +166,7 @@ pub const KEYMAP: &[Binding] = &[
     bind(Act::Freeze, "freeze", &[Char('z')], "z", "",
         "hold the screen still; the run goes on"),
     bind(Act::TimeBack, "time_back", &[Char(',')], ",", "",
-        "move the time cursor back: every graph shows that moment"),
+        "move the time cursor back: every graph shows that moment; `020,` goes back by 20"),
     bind(Act::TimeForward, "time_forward", &[Char('.')], ".", "", "move the time cursor forward"),
     bind(Act::TimeClear, "now", &[Char(';')], ";", "", "put the time cursor away: back to now"),
     bind(Act::ZoomIn, "zoom_in", &[Char('>')], ">", "", "less time per cell in every graph"),

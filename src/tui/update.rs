@@ -311,7 +311,9 @@ pub fn perform(model: &mut Model, act: Act, number: usize, actions: &mut Vec<Act
     let times = match act {
         Act::Panel => return turn_by_number(model, number),
         // `0+` is no act, and nobody means it as one.
-        Act::Grow | Act::Shrink => model.count.map_or(1, |count| count.n.max(1) as i32),
+        Act::Grow | Act::Shrink | Act::TimeBack | Act::TimeForward => {
+            model.count.map_or(1, |count| count.n.max(1) as i32)
+        }
         _ => 1,
     };
     model.count = None;
@@ -354,8 +356,8 @@ fn look(model: &mut Model, act: Act) {
         Act::PageDown => step(model, page),
         Act::First => step(model, isize::MIN / 2),
         Act::Last => step(model, isize::MAX / 2),
-        Act::Left | Act::TimeBack => move_time(model, -1),
-        Act::Right | Act::TimeForward => move_time(model, 1),
+        Act::Left | Act::TimeBack => move_time(model, -i64::from(model.times)),
+        Act::Right | Act::TimeForward => move_time(model, i64::from(model.times)),
         Act::TimeClear => model.axis.clear(),
         Act::ZoomIn => model.axis.zoom(false),
         Act::ZoomOut => model.axis.zoom(true),

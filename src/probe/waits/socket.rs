@@ -57,6 +57,12 @@ impl TcpTable {
         let ends = (tcp.remote.clone(), tcp.local.clone());
         self.by_ends.get(&ends).copied().filter(|inode| *inode != 0)
     }
+
+    /// Whether the other end is on this machine: without a socket of a process it has not been
+    /// accepted.
+    fn is_here(&self, tcp: &Tcp) -> bool {
+        self.by_ends.contains_key(&(tcp.remote.clone(), tcp.local.clone()))
+    }
 }
 
 /// `  0: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000  0  0 5521 1 ...`
@@ -123,6 +129,9 @@ fn of_tcp(scene: &Scene, process: &Process, inode: u64) -> Option<Fact> {
     }
     let fact = fact.named(format!("{} to {}", shown(&tcp.local), shown(&tcp.remote)));
     let Some(peer) = table.peer(tcp) else {
+        if table.is_here(tcp) {
+            return Some(fact.need(vec![super::kinds::outside("whoever accepts the connection")]));
+        }
         return Some(fact.need(vec![super::kinds::outside("another machine")]));
     };
     let (named, own) = (holders(scene, Some(peer)), holders(scene, Some(inode)));

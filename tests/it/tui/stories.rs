@@ -467,7 +467,7 @@ fn a_count_is_seen_turns_to_no_panel_and_is_forgotten() {
     let focus = model.focus;
     press(&mut model, "04");
     assert_eq!(model.focus, focus);
-    assert!(text(&model).contains("count 4: + or - does it 4 times, Esc drops it"));
+    assert!(text(&model).contains("count 4: + - , or . does it 4 times, Esc drops it"));
     model.now.mono.0 += 6_000_000;
     let now = model.now;
     update(&mut model, Msg::Tick, now);
