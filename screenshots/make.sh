@@ -22,21 +22,21 @@ cd "$(dirname "$0")/.."
 # Every picture of the documentation: file, task file, size, seconds, keys, arguments.
 pictures() {
   cat <<'TABLE'
-run.png|tasks/compress.yaml|132x36|10|jjj|-j8
-overview-80x24.png|tasks/compress.yaml|80x24|9|j|-j4
-overview-200x50.png|tasks/sweep.yaml|200x50|9|jj|-j6
-workers.png|tasks/sweep.yaml|132x30|14|3m|-j8
+run.png|tasks/compress.yaml|132x36|3|jjj|-j8
+overview-80x24.png|tasks/compress.yaml|80x24|4|j|-j4
+overview-200x50.png|tasks/sweep.yaml|200x50|8|jj|-j6 --set steps=6000000
+workers.png|tasks/sweep.yaml|132x30|14|3m|-j8 --set steps=6000000
 alerts.png|tasks/hung.yaml|120x32|14|4|
 kill.png|tasks/hung.yaml|100x28|14|K|
-jobs.png|tasks/sweep.yaml|132x36|12|6|-j6
+jobs.png|tasks/sweep.yaml|132x36|12|6|-j6 --set steps=6000000
 tasks.png|tasks/logs.yaml|120x30|6|6a|
 output.png|tasks/compress.yaml|120x34|9|5maT|-j4
-timeline.png|tasks/sweep.yaml|132x36|14|7|-j6
+timeline.png|tasks/sweep.yaml|132x36|14|7|-j6 --set steps=6000000
 events.png|tasks/flaky.yaml|120x30|9|8|
-palette.png|tasks/sweep.yaml|110x32|8|:pri|-j4
+palette.png|tasks/sweep.yaml|110x32|8|:pri|-j4 --set steps=6000000
 locks.png|tasks/pipeline.yaml|120x36|16|9|--set n=3000
 deadlock.png|tasks/philosophers.yaml|120x36|6|oK|
-waits.png|tasks/lockout.yaml|132x34|8|W\r|
+waits.png|tasks/lockout.yaml|132x34|8|W|
 xray.png||132x36|8|W|-x screenshots/pool.py
 matrix.png|tasks/philosophers.yaml|100x30|6|9v|
 light.png|tasks/compress.yaml|110x32|9|jj|-j6 --theme light
