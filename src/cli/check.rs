@@ -11,7 +11,7 @@ use crate::plan::inputs::Source as InputSource;
 use crate::plan::template::Name;
 use crate::plan::{Diagnostic, Outcome, Severity, Site, SiteKind, Source, read};
 use crate::supervisor::prepare::{
-    Expanded, Prepared, Request, expand, input_for, prepare, read_at_start, read_options,
+    Expanded, Prepared, Request, draft, expand, input_for, read_at_start, read_options,
 };
 use std::borrow::Cow;
 use std::ffi::OsStr;
@@ -29,9 +29,7 @@ pub fn check(args: &CheckArgs) -> Result<i32, Failure> {
     let outcome = read(&text, &read_options(&request));
     let mut diagnostics = outcome.diagnostics.clone();
     diagnostics.extend(outcome.sites.iter().filter_map(|site| look_up(site, &outcome)));
-    if !diagnostics.iter().any(|d| d.severity == Severity::Error) {
-        diagnostics.extend(wrong_columns(&text, request.clone()));
-    }
+    diagnostics.extend(wrong_columns(&text, request.clone(), &diagnostics));
     diagnostics.sort_by_key(|d| d.span.map(|s| (s.line, s.column)));
     let has_errors = diagnostics.iter().any(|d| d.severity == Severity::Error);
     let printed = if args.json {
@@ -48,14 +46,21 @@ pub fn check(args: &CheckArgs) -> Result<i32, Failure> {
 }
 
 /// Columns of csv and json are known only when the files are read. Each task's inputs are put
-/// together as a run would, unless a command or standard input is among them.
-fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
-    let Ok((prepared, _)) = prepare("check", text, request) else { return Vec::new() };
+/// together as a run would, unless a command or standard input is among them, or something else
+/// is wrong with the task.
+fn wrong_columns(text: &[u8], request: Request, known: &[Diagnostic]) -> Vec<Diagnostic> {
+    let Some(prepared) = draft(text, request) else { return Vec::new() };
+    let errors = known.iter().filter(|d| d.severity == Severity::Error);
+    let errors: Vec<u32> = errors.filter_map(|d| Some(d.span?.line)).collect();
+    let is_wrong = |task: &TaskIdx| {
+        let lines = lines_of(&prepared, *task);
+        errors.iter().any(|line| lines.contains(line))
+    };
     let can_be_read = |task: &TaskIdx| {
         let foreach = prepared.plan.tasks[task.0 as usize].foreach.as_ref();
         foreach.is_none_or(|f| !f.vars.iter().any(|var| is_left_to_the_run(&var.source)))
     };
-    let tasks = read_at_start(&prepared).into_iter();
+    let tasks = read_at_start(&prepared).into_iter().filter(|task| !is_wrong(task));
     let all: Vec<_> = tasks.filter(can_be_read).map(|task| expand(&prepared, task)).collect();
     let mut known = vec![None; prepared.plan.tasks.len()];
     for expanded in &all {
@@ -69,7 +74,7 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
         }
         let (input, warnings) = input_for(&prepared, expanded, &known);
         let spec = &prepared.plan.tasks[expanded.task.0 as usize];
-        let span = Some(Span { line: spec.line, column: 1, length: 1 });
+        let span = Some(start_of_line(text, spec.line));
         let hint = "A job without a partner starts without waiting for that task: give both \
                     tasks the same values, or remove `each` to wait for all of them.";
         wrong.extend(
@@ -78,7 +83,7 @@ fn wrong_columns(text: &[u8], request: Request) -> Vec<Diagnostic> {
                 .map(|message| Diagnostic::warning(span, message, Some(hint.to_owned()))),
         );
         if let Input::InputsFailed { error, .. } = input {
-            wrong.extend(unread(&prepared, expanded, &error));
+            wrong.extend(unread(text, &prepared, expanded, &error));
         }
     }
     wrong
@@ -89,7 +94,7 @@ const READ_TWICE: u64 = 1 << 20;
 
 /// What does not fit the sources that a run can read in no time: columns of `csv` and `json` that
 /// are not there, lists of unequal length that are linked. Said before anything starts.
-pub fn misfits(prepared: &Prepared) -> Vec<Diagnostic> {
+pub fn misfits(text: &[u8], prepared: &Prepared) -> Vec<Diagnostic> {
     let is_small = |source: &InputSource| match source {
         InputSource::Csv(path) | InputSource::Json(path) => path.as_literal().is_some_and(|path| {
             let meta = prepared.plan.workdir.join(path).metadata();
@@ -109,26 +114,68 @@ pub fn misfits(prepared: &Prepared) -> Vec<Diagnostic> {
     };
     let all = read_at_start(prepared).into_iter().filter(may_misfit);
     let misfits = all.map(|task| expand(prepared, task)).filter(|expanded| expanded.is_misfit);
-    let told = |expanded: Expanded| {
-        let error = expanded.inputs.as_ref().err()?;
-        unread(prepared, &expanded, error)
+    let told = |expanded: Expanded| match &expanded.inputs {
+        Ok(_) => Vec::new(),
+        Err(error) => unread(text, prepared, &expanded, error),
     };
-    misfits.filter_map(told).collect()
+    misfits.flat_map(told).collect()
 }
 
-fn unread(prepared: &Prepared, expanded: &Expanded, error: &str) -> Option<Diagnostic> {
+/// What is wrong with the inputs of a task: each unknown placeholder at its place.
+fn unread(text: &[u8], prepared: &Prepared, expanded: &Expanded, error: &str) -> Vec<Diagnostic> {
     let spec = &prepared.plan.tasks[expanded.task.0 as usize];
-    let span = Some(Span { line: spec.line, column: 1, length: 1 });
+    let at_task = start_of_line(text, spec.line);
+    if !expanded.unknown.is_empty() {
+        let lines = lines_of(prepared, expanded.task);
+        let one = |(name, hint): &(String, String)| {
+            let span = place_of(text, lines.clone(), &format!("{{{name}}}")).unwrap_or(at_task);
+            let message = format!("unknown placeholder `{{{name}}}`");
+            Diagnostic {
+                severity: Severity::Error,
+                message,
+                span: Some(span),
+                hint: Some(hint.clone()),
+            }
+        };
+        return expanded.unknown.iter().map(one).collect();
+    }
+    let span = Some(at_task);
     let message = format!("task `{}`: {error}", spec.rules.name);
     let hint = Some(unread_hint(error).to_owned());
-    Some(Diagnostic { severity: Severity::Error, message, span, hint })
+    vec![Diagnostic { severity: Severity::Error, message, span, hint }]
+}
+
+/// The lines of a task: up to the next one.
+fn lines_of(prepared: &Prepared, task: TaskIdx) -> std::ops::Range<u32> {
+    let first = prepared.plan.tasks[task.0 as usize].line;
+    let others = prepared.plan.tasks.iter().map(|spec| spec.line);
+    let next = others.filter(|line| *line > first).min().unwrap_or(u32::MAX);
+    first..next
+}
+
+fn start_of_line(text: &[u8], line: u32) -> Span {
+    let index = usize::try_from(line.saturating_sub(1)).unwrap_or(usize::MAX);
+    let words = text.split(|byte| *byte == b'\n').nth(index).unwrap_or_default();
+    let indent = words.iter().take_while(|byte| **byte == b' ').count();
+    Span { line, column: u32::try_from(indent).unwrap_or(0) + 1, length: 1 }
+}
+
+/// Where a placeholder stands first in some lines of a file; columns count letters.
+fn place_of(text: &[u8], lines: std::ops::Range<u32>, wanted: &str) -> Option<Span> {
+    let text = String::from_utf8_lossy(text);
+    let numbered = (1..).zip(text.lines()).filter(|(n, _)| lines.contains(n));
+    let mut found = numbered.filter_map(|(line, words)| {
+        let before = &words[..words.find(wanted)?];
+        let column = u32::try_from(before.chars().count()).ok()? + 1;
+        let length = u32::try_from(wanted.chars().count()).ok()?;
+        Some(Span { line, column, length })
+    });
+    found.next()
 }
 
 /// What to try when inputs that could be read do not make jobs.
 fn unread_hint(error: &str) -> &'static str {
-    if error.contains("unknown placeholder") {
-        "Columns are named by the first row of a `csv` and the keys of a `json` source."
-    } else if error.contains("`each`") {
+    if error.contains("`each`") {
         "Give both tasks a variable with the same values, or remove `each` to wait for all jobs."
     } else {
         "Check the sources of its `foreach`."

@@ -63,7 +63,7 @@ pub fn run(args: &RunArgs) -> Result<i32, Failure> {
     let look = if wants_screen(args) { Some(super::themes::chosen(args)?) } else { None };
     // Everything that is wrong with the file is said before a folder is made for it.
     let (prepared, _) = prepared("", &text, request.clone())?;
-    let misfits = super::check::misfits(&prepared);
+    let misfits = super::check::misfits(&text, &prepared);
     if !misfits.is_empty() {
         let source = plan::Source::new(&request.file, &text);
         let drawn: Vec<String> = misfits.iter().map(|d| d.render(&source)).collect();

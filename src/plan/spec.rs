@@ -120,22 +120,21 @@ impl TaskSpec {
 
     /// Checks placeholders that only the inputs, read, can tell: columns of `csv` and `json`.
     ///
-    /// # Errors
-    /// The unknown ones, in words, with what the inputs do have.
-    pub fn check_names(&self, inputs: &InputSet) -> Result<(), String> {
+    /// Returns the unknown ones and for each a hint with what the inputs do have.
+    pub fn unknown_names(&self, inputs: &InputSet) -> Vec<(String, String)> {
         let names = self.templates().flat_map(Template::names);
         // What is fixed was checked when the task file was read.
         let fixed = |base: &str| BUILT_IN.contains(&base);
-        let mut wrong: Vec<String> = Vec::new();
+        let mut unknown: Vec<(String, String)> = Vec::new();
         for name in names.filter(|n| !fixed(&n.base) && !inputs.knows(n)) {
             let known = inputs.names();
             let hint = unknown_name_hint(name, known.iter().map(String::as_str));
-            let words = format!("unknown placeholder `{{{name}}}`. {hint}");
-            if !wrong.contains(&words) {
-                wrong.push(words);
+            let one = (name.to_string(), hint);
+            if !unknown.contains(&one) {
+                unknown.push(one);
             }
         }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong.join(" And an ")) }
+        unknown
     }
 }
 

@@ -105,6 +105,7 @@ impl Supervisor {
                     task,
                     inputs: Err(format!("cannot start a thread to read its inputs: {e}")),
                     is_misfit: false,
+                    unknown: Vec::new(),
                     warnings: Vec::new(),
                 };
                 self.n_reading += 1;

@@ -86,6 +86,15 @@ pub fn prepare(
     Ok((Prepared { run, plan, schedule, size_reasons, cpus, request }, warnings))
 }
 
+/// Reads a task file as far as it can be read: with errors in it nothing can run.
+pub fn draft(text: &[u8], request: Request) -> Option<Prepared> {
+    let outcome = read(text, &read_options(&request));
+    let plan = outcome.plan.or(outcome.draft)?;
+    let cpus = usable_cpus();
+    let (schedule, size_reasons) = plan.schedule(cpus.count, &cpus.reason, None);
+    Some(Prepared { run: "check".to_owned(), plan, schedule, size_reasons, cpus, request })
+}
+
 /// What the reader of task files needs to know of a request.
 pub fn read_options(request: &Request) -> ReadOptions {
     ReadOptions {
@@ -103,6 +112,8 @@ pub struct Expanded {
     pub inputs: Result<Arc<InputSet>, String>,
     /// They could be read, but do not fit what the task file says of them.
     pub is_misfit: bool,
+    /// Placeholders that the columns do not have, and a hint for each.
+    pub unknown: Vec<(String, String)>,
     pub warnings: Vec<String>,
 }
 
@@ -122,13 +133,17 @@ pub fn expand(prepared: &Prepared, task: TaskIdx) -> Expanded {
         Some((foreach, tables)) => InputSet::new(foreach, tables),
     });
     // Columns of csv and json are known only now.
-    let inputs = inputs.and_then(|read| spec.check_names(&read).map(|()| read));
+    let unknown = inputs.as_ref().map_or_else(|_| Vec::new(), |read| spec.unknown_names(read));
+    let inputs = inputs.and_then(|read| match unknown.first() {
+        None => Ok(read),
+        Some((name, hint)) => Err(format!("unknown placeholder `{{{name}}}`. {hint}")),
+    });
     let is_misfit = was_read && inputs.is_err();
     let name = &prepared.schedule.tasks[task.0 as usize].name;
     for warning in &mut warnings {
         *warning = format!("task `{name}`: {warning}");
     }
-    Expanded { task, inputs: inputs.map(Arc::new), is_misfit, warnings }
+    Expanded { task, inputs: inputs.map(Arc::new), is_misfit, unknown, warnings }
 }
 
 fn read_tables(

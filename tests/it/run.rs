@@ -70,6 +70,24 @@ fn run(yaml: &str) -> Ran {
 }
 
 #[test]
+fn check_tells_unknown_columns_beside_other_errors_each_at_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("e.csv"), "name,size\n1,2\n").unwrap();
+    let yaml = "workers: foo\n\
+                tasks:\n\
+                \x20 - {name: b, run: 'echo {r.nam} {zz}', foreach: {r: {csv: e.csv}}}\n\
+                \x20 - {name: c, run: ls, foreach: {x: [1, 2], y: [1], zip: true}}\n";
+    fs::write(dir.path().join("t.yaml"), yaml).unwrap();
+    let output = ganger(dir.path()).args(["check", "t.yaml", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(2));
+    let told: Vec<Value> = serde_json::from_slice(&output.stdout).unwrap();
+    let place = |d: &Value| (d["span"]["line"].as_u64().unwrap(), d["span"]["column"].as_u64());
+    let places: Vec<_> = told.iter().map(place).collect();
+    assert_eq!(places, [(1, Some(10)), (3, Some(26)), (3, Some(34)), (4, Some(3))], "{told:#?}");
+    assert!(told[1]["hint"].as_str().unwrap().contains("Did you mean `{r.name}`?"), "{told:#?}");
+}
+
+#[test]
 fn what_does_not_fit_its_source_is_told_before_anything_starts() {
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join("e.csv"), "name,size\n1,2\n").unwrap();

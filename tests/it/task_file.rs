@@ -327,8 +327,10 @@ fn columns_that_only_the_file_tells_are_checked_when_it_is_read() {
     let columns = ["id", "city", "name"].map(str::to_owned).to_vec();
     let table = Table::Records { columns: columns.into(), cells: cells.into() };
     let inputs = InputSet::new(task.foreach.as_ref().unwrap(), vec![table]).unwrap();
-    let error = task.check_names(&inputs).unwrap_err();
-    assert!(error.contains("unknown placeholder `{nmae}`"), "{error}");
+    let unknown = task.unknown_names(&inputs);
+    let [(name, hint)] = unknown.as_slice() else { panic!("{unknown:?}") };
+    assert_eq!(name, "nmae");
+    assert!(hint.contains("`{row.name}`"), "{hint}");
 }
 
 // --- what is refused ---

@@ -44,6 +44,8 @@ pub struct ReadOptions {
 pub struct Outcome {
     /// `None` when a diagnostic is an error.
     pub plan: Option<Plan>,
+    /// What could be read beside the errors: no run, but enough to find more of them.
+    pub draft: Option<Plan>,
     /// In the order of the file; those about no place in it first.
     pub diagnostics: Vec<Diagnostic>,
     /// What an edge may look up to warn about: there even when the plan is not.
@@ -183,9 +185,13 @@ impl<'a> Reader<'a> {
     }
 
     fn finish(self, plan: Option<Plan>) -> Outcome {
-        let plan = plan.filter(|_| !self.problems.has_errors());
+        let (plan, draft) = match self.problems.has_errors() {
+            true => (None, plan),
+            false => (plan, None),
+        };
         Outcome {
             plan,
+            draft,
             diagnostics: self.problems.into_diagnostics(self.source),
             sites: self.sites,
             vars: self.vars,
