@@ -289,6 +289,13 @@ fn foot(model: &Model, width: u16) -> Vec<Span> {
             spans.push((format!(" {} ", line.repeat(usize::from(gap))), Role::Border));
             spans.extend(legend);
         }
+    } else if model.size.width < 100 && !model.observes() {
+        // Why there are so many: the header has no room for it.
+        let blank = if spans.is_empty() { "" } else { "  " };
+        let why = (format!("{blank}{}", size_text(model)), Role::Dim);
+        if spans_width(&spans) + spans_width(std::slice::from_ref(&why)) <= width {
+            spans.push(why);
+        }
     }
     spans
 }
