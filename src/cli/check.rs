@@ -89,7 +89,7 @@ fn wrong_columns(text: &[u8], request: Request, known: &[Diagnostic]) -> Vec<Dia
     wrong
 }
 
-/// Small files of a larger size are read by the run alone.
+/// Files over this size, in bytes, are read by the run alone.
 const READ_TWICE: u64 = 1 << 20;
 
 /// What does not fit the sources that a run can read in no time: columns of `csv` and `json` that

@@ -14,6 +14,7 @@ use crate::model::waits::report::{Report, Verdict};
 use crate::model::waits::text::{Show, Words, drawn};
 use crate::model::waits::{Look, SharedWaits, dot};
 use crate::model::{AttemptId, JobNo, JobRef, ProcRef};
+use crate::probe::waits::process::{leader_of, unreaped};
 use crate::probe::waits::{Root, Tracker};
 use crate::report::waits;
 use crate::supervisor::xray::{self, LookError, Proof, Xray};
@@ -70,6 +71,7 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
         )
     };
     let Ok(pid) = args.target.parse::<i32>() else { return Err(no_such(&args.target)) };
+    // `top -H` shows the numbers of threads.
     let pid = leader_of(pid);
     let Some(proc) = crate::broker::proc_of(pid) else { return Err(no_such(&args.target)) };
     if let Some(parent) = unreaped(pid) {
@@ -91,21 +93,6 @@ fn of_process(args: &WhyArgs) -> Result<i32, Failure> {
     }
     show(args, &report, None)?;
     Ok(exit_of(&report))
-}
-
-/// The process of a thread, such as `top -H` shows: it has a number of its own.
-fn leader_of(tid: i32) -> i32 {
-    let status = std::fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
-    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
-    group.and_then(|n| n.trim().parse().ok()).unwrap_or(tid)
-}
-
-/// The parent of a process that has ended with all its threads and is still listed.
-fn unreaped(pid: i32) -> Option<i32> {
-    let n_threads = std::fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let mut words = stat.rsplit(')').next()?.split_ascii_whitespace();
-    (words.next() == Some("Z") && n_threads == 1).then(|| words.next()?.parse().ok()).flatten()
 }
 
 fn tracker(roots: &[Root]) -> Box<Tracker> {

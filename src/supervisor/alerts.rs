@@ -460,8 +460,7 @@ fn hung_jobs(facts: &Facts<'_>) -> Vec<Verdict> {
             // Why comes first: on narrow screens the end is cut.
             text: match (facts.waits)(attempt.id) {
                 Some(wait) => {
-                    let on = depends_on(&wait);
-                    format!("{name} {word}: waits for {}{on}, for {age}{pid}", wait.what)
+                    format!("{name} {word}: waits for {}, for {age}{pid}", wait.words())
                 }
                 None => format!("{name} {word}: no CPU, no output, no I/O for {age}{pid}"),
             },
@@ -470,11 +469,6 @@ fn hung_jobs(facts: &Facts<'_>) -> Vec<Verdict> {
         });
     }
     verdicts
-}
-
-/// `, up to sleep 4711`.
-fn depends_on(wait: &WaitFor) -> String {
-    wait.holder.as_ref().map_or(String::new(), |holder| format!(", up to {holder}"))
 }
 
 /// Workers that have nothing to do although jobs wait, and what those wait for.

@@ -158,6 +158,16 @@ pub struct WaitFor {
     pub in_circle: bool,
 }
 
+impl WaitFor {
+    /// `db, up to sleep 4711`: what, and who could end it.
+    pub fn words(&self) -> String {
+        match &self.holder {
+            Some(holder) => format!("{}, up to {holder}", self.what),
+            None => self.what.clone(),
+        }
+    }
+}
+
 /// What a primitive has cost so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct LockStats {

@@ -4,7 +4,7 @@ use super::glibc::{Futex, Object, Window, classify, classify_musl};
 use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
 use super::memory::u64_in;
-use super::process::Process;
+use super::process::{Process, leader_of};
 use super::reach::later_sharers;
 use super::scene::{Access, Hidden, Scene, Shared};
 use super::status::Stat;
@@ -303,7 +303,7 @@ fn abandoned(
     Fact {
         needs: vec![Need { wakers: heirs }],
         abandoned: true,
-        last_owner: Some(LastOwner { pid: owner_pid(lock.owner), tid: lock.owner }),
+        last_owner: Some(LastOwner { pid: leader_of(lock.owner), tid: lock.owner }),
         ..fact.proven()
     }
 }
@@ -350,14 +350,7 @@ fn lives_nearby(scene: &Scene, owner: i32) -> bool {
         return true;
     }
     let exists = std::path::Path::new(&format!("/proc/{owner}")).exists();
-    exists && scene.process(owner_pid(owner)).is_none_or(|p| p.hidden.is_some())
-}
-
-/// The process of a thread; its own number when it has ended.
-fn owner_pid(owner: i32) -> i32 {
-    let status = std::fs::read_to_string(format!("/proc/{owner}/status")).unwrap_or_default();
-    let group = status.lines().find_map(|l| l.strip_prefix("Tgid:"));
-    group.and_then(|n| n.trim().parse().ok()).unwrap_or(owner)
+    exists && scene.process(leader_of(owner)).is_none_or(|p| p.hidden.is_some())
 }
 
 /// Those who may have been started without a copy of a process's memory: its children, and its
@@ -421,6 +414,7 @@ fn anybody(
             fact.holders.push(Holder { proc: *proc, tid: None, proven: false });
         }
     }
+    // Not named as holders: they have nothing to give back yet.
     wakers.extend(later);
     fact.by_signal().need(wakers.into_iter().collect())
 }

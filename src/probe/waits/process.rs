@@ -226,6 +226,20 @@ fn name_of<'a>(path: &'a mut [u8; 40], tid: i32, name: &str) -> &'a str {
     std::str::from_utf8(&path[..40 - left]).unwrap_or_default()
 }
 
+/// The process of a thread; its own number when it has ended.
+pub fn leader_of(tid: i32) -> i32 {
+    let status = fs::read_to_string(format!("/proc/{tid}/status")).unwrap_or_default();
+    let group = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    group.and_then(|n| n.trim().parse().ok()).unwrap_or(tid)
+}
+
+/// The parent of a process that has ended with all its threads and is still listed.
+pub fn unreaped(pid: i32) -> Option<i32> {
+    let n_threads = fs::read_dir(format!("/proc/{pid}/task")).ok()?.count();
+    let stat = Stat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)?;
+    (stat.is_dead() && n_threads == 1).then_some(stat.parent)
+}
+
 /// Whose system calls the program of a thread makes; `None` when that cannot be told.
 pub fn machine_of(live_tid: i32) -> Option<Machine> {
     status::machine(&fs::read(format!("/proc/{live_tid}/auxv")).ok()?)

@@ -1,6 +1,6 @@
 //! Jobs that take much longer than others of their task, and why, as far as it is seen.
 
-use super::{Facts, Key, Verdict, depends_on};
+use super::{Facts, Key, Verdict};
 use crate::model::alert::{AlertKind, AlertLevel};
 use crate::model::sentence::Names;
 use crate::model::words::duration;
@@ -99,7 +99,7 @@ impl Paces {
 /// What it does all the time.
 fn why(facts: &Facts<'_>, attempt: AttemptId) -> String {
     if let Some(wait) = (facts.waits)(attempt) {
-        return format!("waits for {}{}", wait.what, depends_on(&wait));
+        return format!("waits for {}", wait.words());
     }
     let tree = facts.sample.trees.iter().find(|tree| tree.attempt == attempt);
     let percent = |of: fn(&TreeSample) -> Option<f32>| tree.and_then(of).unwrap_or(0.0);

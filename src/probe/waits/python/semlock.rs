@@ -51,7 +51,7 @@ pub(super) fn refine(
         // Several may have it, and anybody may give it back.
         return;
     }
-    // One who opens it later may give it back: that needs no owner to be wrong.
+    // One who opens it later may give it back, whoever has it now.
     let believed = lock.recursive || (usage == Usage::With && !site.may_grow);
     if site.all_seen {
         // One may have it, and all who could give it back are known.

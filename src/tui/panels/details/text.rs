@@ -107,9 +107,8 @@ fn why(model: &Model, detail: &JobDetail, room: usize) -> Section {
         detail.why.iter().flat_map(|line| wrapped(&one_line(line), room, Role::Strong)).collect();
     let work = model.worker_of(detail.row.job).and_then(|worker| worker.work.as_ref());
     if let Some(wait) = work.and_then(|work| work.waits.as_ref()) {
-        let on = wait.holder.as_ref().map_or(String::new(), |holder| format!(", up to {holder}"));
         let key = model.keymap.key_of(Act::Waits);
-        let text = format!("It waits for {}{on} ({key} shows who waits for whom).", wait.what);
+        let text = format!("It waits for {} ({key} shows who waits for whom).", wait.words());
         lines.extend(wrapped(&one_line(&text), room, Role::Strong));
     }
     section("why", lines)
