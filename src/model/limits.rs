@@ -186,6 +186,8 @@ pub const STACK_SPY_LOOKS: u64 = 600;
 /// Programs and libraries of which the names of functions are kept: some megabytes each at the
 /// most.
 pub const STACK_BINARIES: usize = 128;
+/// Programs and libraries of which it is kept whether they cancel threads: some bytes each.
+pub const CANCEL_FILES: usize = 4096;
 /// Locks of Python that keep their number (`Lock #2`): more have never been met in one tree.
 pub const LOCKS_NAMED: usize = 10_000;
 /// Time that one look may spend on searching memory for objects: a verdict that needs more of it

@@ -1,5 +1,7 @@
 /* Healthy: somebody who does not have yet what would end the wait gets it later. */
 #include "roles.h"
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/ipc.h>
@@ -86,6 +88,25 @@ static void timer_limits(void) {
     flock(other, LOCK_EX);
 }
 
+/* Neither reads what the other has sent, and one of them has a limit for that. */
+static void writer(void *to) {
+    static char bytes[1 << 16];
+    while (write((int)(long)to, bytes, sizeof bytes) > 0) {}
+}
+static void tcp_limits(void) {
+    struct sockaddr_in at = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t len = sizeof at;
+    unsigned ms = 600000;
+    int door = socket(AF_INET, SOCK_STREAM, 0), one = socket(AF_INET, SOCK_STREAM, 0), other;
+    NEED(bind(door, (void *)&at, len) == 0 && listen(door, 1) == 0 && getsockname(door, (void *)&at, &len) == 0);
+    NEED(connect(one, (void *)&at, len) == 0 && (other = accept(door, 0, 0)) > 0);
+    NEED(setsockopt(one, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, sizeof ms) == 0);
+    close(door);
+    thread("t1", writer, (void *)(long)other);
+    role("main");
+    writer((void *)(long)one);
+}
+
 /* A child has the same epoll, and may add a file to it. */
 static void epoll_of_two(void) {
     struct epoll_event event = {EPOLLIN, {0}};
@@ -133,4 +154,4 @@ static void keyed_queue(void) {
 
 SCENARIOS({"pipe_in_flight", pipe_in_flight}, {"event_in_flight", event_in_flight}, {"forked_with_mutex", forked_with_mutex},
           {"timer_limits", timer_limits}, {"epoll_of_two", epoll_of_two}, {"named_semaphore", named_semaphore},
-          {"keyed_queue", keyed_queue})
+          {"keyed_queue", keyed_queue}, {"tcp_limits", tcp_limits})

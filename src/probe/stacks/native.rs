@@ -6,13 +6,11 @@ use super::symbols::{Binary, Section};
 use super::{Registers, harmless};
 use crate::model::limits;
 use crate::model::waits::{Frame, ThreadRef};
-use crate::probe::waits::maps::{Device, Mapping, Maps};
+use crate::probe::waits::maps::{FileKey, Mapping, Maps};
 use crate::probe::waits::memory::{Memory, u64_in};
 use framehop::x86_64::{CacheX86_64, UnwindRegsX86_64, UnwinderX86_64};
 use framehop::{ExplicitModuleSectionInfo, FrameAddress, Module, Unwinder};
 use std::collections::HashMap;
-use std::fs::File;
-use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 
 /// What is copied of a stack at once.
@@ -23,14 +21,6 @@ const STACK_BYTES: usize = 1 << 15;
 pub struct Unwinders {
     cache: CacheX86_64,
     binaries: HashMap<FileKey, Option<Arc<Binary>>>,
-}
-
-/// A file as it was when it was read.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct FileKey {
-    device: Device,
-    inode: u64,
-    modified: (i64, i64),
 }
 
 impl Unwinders {
@@ -84,19 +74,7 @@ impl Unwinders {
     }
 
     fn binary(&mut self, tid: i32, mapping: &Mapping) -> Option<Arc<Binary>> {
-        let path = mapping.file()?;
-        // Through the process, which may live in a container; its program may have been replaced.
-        let places = [format!("/proc/{tid}/root{path}"), format!("/proc/{tid}/exe")];
-        let (file, meta) = places.iter().find_map(|place| {
-            let file = File::open(place).ok()?;
-            let meta = file.metadata().ok()?;
-            (meta.is_file() && meta.ino() == mapping.inode).then_some((file, meta))
-        })?;
-        let key = FileKey {
-            device: mapping.device,
-            inode: mapping.inode,
-            modified: (meta.mtime(), meta.mtime_nsec()),
-        };
+        let (file, key) = mapping.open(tid)?;
         if self.binaries.len() >= limits::STACK_BINARIES && !self.binaries.contains_key(&key) {
             self.binaries.clear();
         }

@@ -9,7 +9,7 @@ use super::process::{Process, Thread};
 use super::scene::Scene;
 use super::status::{Stat, Status};
 use super::syscall::{Call, Sys};
-use super::{child, file_lock, futex, idle, poll, stream, sysv};
+use super::{cancel, child, file_lock, futex, idle, poll, stream, sysv};
 use crate::model::waits::{
     Certainty, Holder, LastOwner, Need, OnDeath, Resource, ThreadRef, WaitFact, WaitKind, Waker,
 };
@@ -158,6 +158,11 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Fact {
         let is_child = |(_, stat): &(i32, &Stat)| stat.parent == wait.process.pid();
         let children = scene.stats().filter(is_child).map(|(pid, _)| pid);
         children.for_each(|pid| fact.also(scene.waker(pid)));
+    }
+    let is_open = |need: &Need| need.wakers.iter().any(|w| matches!(w, Waker::Outside(_)));
+    let is_shut = !wait.call.is_timed() && !fact.needs.iter().any(is_open);
+    if is_shut && cancel::is_point(wait, fact.kind) && scene.may_cancel(&wait.process) {
+        fact.also(scene.waker(wait.process.pid()));
     }
     if wait.status.is_woken() {
         fact.also(outside("a signal that has come"));

@@ -2,7 +2,7 @@
 
 use super::kinds::{self, Fact, Wait};
 use super::process::{Process, Thread, counters, read_thread};
-use super::scene::Scene;
+use super::scene::{Lent, Scene};
 use super::syscall::{Line, Machine, Sys};
 use super::tracker::Tracker;
 use super::{Insight, Scope};
@@ -37,7 +37,8 @@ pub fn look(tracker: &mut Tracker, now: Mono, scope: Scope) -> Look {
     }
     let pids: Vec<i32> = tree.iter().map(Process::pid).collect();
     let folder = std::mem::replace(&mut tracker.folder, Folder::open(Path::new("/proc")));
-    let scene = Scene::new(stats, tree, folder);
+    let lent = Lent { folder, callers: std::mem::take(&mut tracker.callers) };
+    let scene = Scene::new(stats, tree, lent);
     let mut insights = std::mem::take(&mut tracker.insights);
     let mut search = Search::new(&scene, &mut insights, tracker.with_frames);
     search.follow(starts);
@@ -49,7 +50,8 @@ pub fn look(tracker: &mut Tracker, now: Mono, scope: Scope) -> Look {
     waits.retain(|wait| stood.contains(&wait.waiter));
     let processes = facts(tracker, &scene, now, &pids, &waits, &leads);
     let not_visible = scene.not_visible.take().into_iter().collect();
-    tracker.folder = scene.into_folder();
+    let lent = scene.into_lent();
+    (tracker.folder, tracker.callers) = (lent.folder, lent.callers);
     Look { at: now, processes, waits, not_visible }
 }
 

@@ -1,7 +1,8 @@
 //! What is mapped where in a process: `/proc/PID/maps` (proc_pid_maps(5)). The parser is pure.
 
 use super::memory::Trouble;
-use std::fs;
+use std::fs::{self, File};
+use std::os::unix::fs::MetadataExt;
 
 /// The mappings of one process, by address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -36,6 +37,14 @@ pub struct Device {
     pub minor: u32,
 }
 
+/// A mapped file as it was when it was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileKey {
+    device: Device,
+    inode: u64,
+    modified: (i64, i64),
+}
+
 impl std::fmt::Display for Device {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{:02x}:{:02x}", self.major, self.minor)
@@ -50,6 +59,20 @@ impl Mapping {
     pub fn file(&self) -> Option<&str> {
         let path = self.path.strip_suffix(" (deleted)").unwrap_or(&self.path);
         path.starts_with('/').then_some(path)
+    }
+
+    /// Opens the file of a mapping of a process; `None` when that is not there any more.
+    pub fn open(&self, live_tid: i32) -> Option<(File, FileKey)> {
+        let path = self.file()?;
+        // Through the process, which may live in a container; its program may have been replaced.
+        let places = [format!("/proc/{live_tid}/root{path}"), format!("/proc/{live_tid}/exe")];
+        places.iter().find_map(|place| {
+            let file = File::open(place).ok()?;
+            let meta = file.metadata().ok()?;
+            let modified = (meta.mtime(), meta.mtime_nsec());
+            let key = FileKey { device: self.device, inode: self.inode, modified };
+            (meta.is_file() && meta.ino() == self.inode).then_some((file, key))
+        })
     }
 
     /// Whether processes that did not inherit the memory may get it by a name.

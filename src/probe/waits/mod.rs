@@ -10,6 +10,7 @@
 //! process that is stuck in the kernel with its memory locked: a tracker belongs on a thread of
 //! its own, on which nothing else depends.
 
+pub mod cancel;
 mod child;
 mod descriptors;
 mod event;

@@ -1,6 +1,7 @@
 //! All that one look may need to know of the system, read when it is first asked for and then
 //! kept until the look is over: nothing here is older than the look.
 
+use super::cancel::Callers;
 use super::descriptors::{self, Descriptor, FdInfo, Target};
 use super::file_lock::LockLine;
 use super::kinds::outside;
@@ -24,6 +25,7 @@ pub struct Scene {
     processes: RefCell<HashMap<i32, Option<Rc<Process>>>>,
     tree: HashSet<i32>,
     folder: RefCell<Folder>,
+    callers: RefCell<Callers>,
     own_pid: i32,
     ends: OnceCell<Ends>,
     locks: OnceCell<Vec<LockLine>>,
@@ -36,6 +38,12 @@ pub struct Scene {
     shm_names: RefCell<HashMap<PathBuf, Rc<ShmNames>>>,
     in_flight: OnceCell<bool>,
     pub not_visible: RefCell<BTreeSet<NotVisible>>,
+}
+
+/// What a look uses that outlives it.
+pub struct Lent {
+    pub folder: Folder,
+    pub callers: Callers,
 }
 
 /// Something that processes hold which an unreadable one may hold unseen.
@@ -122,7 +130,9 @@ struct Stretch {
 }
 
 impl Scene {
-    pub fn new(stats: BTreeMap<i32, Stat>, tree: Vec<Process>, folder: Folder) -> Scene {
+    pub fn new(stats: BTreeMap<i32, Stat>, tree: Vec<Process>, lent: Lent) -> Scene {
+        let Lent { folder, mut callers } = lent;
+        callers.begin_look();
         Scene {
             stats,
             tree: tree.iter().map(Process::pid).collect(),
@@ -130,6 +140,7 @@ impl Scene {
                 tree.into_iter().map(|p| (p.pid(), Some(Rc::new(p)))).collect(),
             ),
             folder: RefCell::new(folder),
+            callers: RefCell::new(callers),
             own_pid: std::process::id().cast_signed(),
             ends: OnceCell::new(),
             locks: OnceCell::new(),
@@ -145,8 +156,8 @@ impl Scene {
     }
 
     /// Gives back what was lent.
-    pub fn into_folder(self) -> Folder {
-        self.folder.into_inner()
+    pub fn into_lent(self) -> Lent {
+        Lent { folder: self.folder.into_inner(), callers: self.callers.into_inner() }
     }
 
     /// What was read of a process at the start of the look; `None` when there was none.
@@ -305,6 +316,11 @@ impl Scene {
         let mut known = self.shm_names.borrow_mut();
         let read = || Rc::new(reach::read_shm_names(process.live_tid));
         Rc::clone(known.entry(reach::mounts_of(process.live_tid)).or_insert_with(read))
+    }
+
+    /// Whether a thread of a process might cancel another one.
+    pub fn may_cancel(&self, process: &Process) -> bool {
+        self.callers.borrow_mut().may_cancel(process)
     }
 
     /// Whether a descriptor is on its way over a socket of the tree.

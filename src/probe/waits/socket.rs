@@ -177,13 +177,24 @@ pub fn is_limited(pid: i32, fd: i32, direction: Direction) -> Option<bool> {
         Direction::Room => libc::SO_SNDTIMEO,
     };
     let mut limit = libc::timeval { tv_sec: 0, tv_usec: 0 };
-    let mut len = size_of::<libc::timeval>() as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes to `limit`.
+    if !get_option(&socket, libc::SOL_SOCKET, option, &mut limit) {
+        return None;
+    }
+    // A connection of TCP may have a limit for what the other side does not take.
+    let mut user_ms: libc::c_uint = 0;
+    let is_tcp = get_option(&socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &mut user_ms);
+    Some(limit.tv_sec != 0 || limit.tv_usec != 0 || (is_tcp && user_ms != 0))
+}
+
+/// Asks for an option of a socket that is plain data; `false` when it has none like it.
+fn get_option<T: Copy>(socket: &OwnedFd, level: i32, option: i32, into: &mut T) -> bool {
+    let mut len = size_of::<T>() as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes to `into`.
     let failed = unsafe {
-        let limit = std::ptr::from_mut(&mut limit).cast();
-        libc::getsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, option, limit, &mut len)
+        let into = std::ptr::from_mut(into).cast();
+        libc::getsockopt(socket.as_raw_fd(), level, option, into, &mut len)
     };
-    (failed == 0).then_some(limit.tv_sec != 0 || limit.tv_usec != 0)
+    failed == 0
 }
 
 /// Asks the kernel for all Unix sockets of this network namespace, by inode.
@@ -345,5 +356,19 @@ mod tests {
         a.set_read_timeout(Some(std::time::Duration::from_secs(5))).unwrap();
         assert_eq!((limited(Direction::Data), limited(Direction::Room)), (Some(true), Some(false)));
         assert_eq!(is_limited(pid, 99_999, Direction::Data), None);
+
+        let tcp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert_eq!(is_limited(pid, tcp.as_raw_fd(), Direction::Room), Some(false));
+        let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let limited = || is_limited(pid, tcp.as_raw_fd(), Direction::Room);
+        assert_eq!(limited(), Some(false));
+        let ms: libc::c_uint = 5000;
+        // SAFETY: the kernel reads `ms` during the call.
+        let failed = unsafe {
+            let (ms, len) = (std::ptr::from_ref(&ms).cast(), size_of::<libc::c_uint>());
+            let (level, option) = (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT);
+            libc::setsockopt(tcp.as_raw_fd(), level, option, ms, len as libc::socklen_t)
+        };
+        assert_eq!((failed, limited()), (0, Some(true)));
     }
 }

@@ -1,5 +1,6 @@
 //! Follows threads over time: who runs, who has not run for a while.
 
+use super::cancel::Callers;
 use super::family::Family;
 use super::process::{Files, counters, machine_of};
 use super::python::Languages;
@@ -16,6 +17,7 @@ use std::path::Path;
 /// Follows the threads of some trees of processes.
 pub struct Tracker {
     pub(super) folder: Folder,
+    pub(super) callers: Callers,
     pub(super) family: Family,
     pub(super) processes: BTreeMap<i32, Tracked>,
     /// Threads outside of the trees that a look led to: counters, and since when they stand.
@@ -77,6 +79,7 @@ impl Tracker {
     pub fn new() -> Tracker {
         Tracker {
             folder: Folder::open(Path::new("/proc")),
+            callers: Callers::default(),
             family: Family::default(),
             processes: BTreeMap::new(),
             strangers: HashMap::new(),
