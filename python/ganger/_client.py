@@ -15,7 +15,8 @@ import weakref
 
 SOCKET = "GANGER_SOCKET"
 PROTOCOL = 2
-READ = 1 << 18
+ROOM = 1 << 14                                   # for answers, at first
+to_json = json.JSONEncoder(separators=(",", ":")).encode
 # What is longer may be sent in parts, and be cut off there by an interrupt.
 SENT_AT_ONCE = 16384
 
@@ -72,7 +73,7 @@ class Connection:
         self.path = os.environ.get(SOCKET, "")
         self.thread = threading.get_native_id()
         self.answers = {}
-        self.part = b""
+        self.room, self.start = bytearray(ROOM), 0
         self.number = 0
         self.busy = False
         self.torn = False
@@ -105,7 +106,7 @@ class Connection:
         return Gone("the supervisor of the run has ended (%s=%s: %s)" % (SOCKET, self.path, why))
 
     def send_line(self, message):
-        line = json.dumps(message, separators=(",", ":")).encode("ascii") + b"\n"
+        line = to_json(message).encode("ascii") + b"\n"
         try:
             if len(line) <= SENT_AT_ONCE:
                 # A line of this size goes out as a whole or, interrupted, not at all.
@@ -131,34 +132,43 @@ class Connection:
     def pump(self):
         """Reads what has come, at least a line or a part of one.
 
-        It is looked at first and taken away afterwards: an interrupt between the two leaves it
-        to be read once more, and no answer gets lost."""
-        try:
-            data = self.sock.recv(READ, socket.MSG_PEEK)
-        except OSError as error:
-            raise self.gone(error.strerror or error) from None
-        if not data:
-            raise self.gone("it hung up")
-        end = data.rfind(b"\n") + 1
-        if not end:
-            self.torn = True
-            self.part += self.sock.recv(len(data))
-            self.torn = False
+        No line has a zero byte, and behind what has come the room is all zero. So an interrupt
+        right after the call, which loses what the call returned, loses no answer: what came is
+        still found."""
+        room, start = self.room, self.start
+        if not room[start]:
+            try:
+                n = self.sock.recv_into(memoryview(room)[start:-1])
+            except OSError as error:
+                raise self.gone(error.strerror or error) from None
+            if not n:
+                raise self.gone("it hung up")
+        end = room.find(0, start)
+        whole = room.rfind(b"\n", start, end) + 1
+        for line in room[:whole].splitlines():
+            self.heard(json.loads(line.decode("utf-8")))
+        if whole == end:
+            # In this order: what is looked at once more has just the same answers.
+            self.start = 0
+            room[:end] = bytes(end)
             return
-        for line in (self.part + data[:end]).splitlines():
-            answer = json.loads(line.decode("utf-8"))
-            kind = answer.get("type")
-            if kind == "got":
-                self.answers[answer["id"]] = answer
-            elif kind == "welcome":
-                self.answers["welcome"] = answer
-            elif kind == "error":
-                raise self.gone(answer.get("error", "it refused the connection"))
-        if self.part:
-            self.torn = True
-        self.sock.recv(end)
-        self.part = b""
+        self.torn = True
+        rest = room[whole:end]
+        if len(rest) + 1 == len(room):
+            room = self.room = rest + bytes(len(room) + 1)
+        else:
+            room[:end] = rest + bytes(whole)
+        self.start = len(rest)
         self.torn = False
+
+    def heard(self, answer):
+        kind = answer.get("type")
+        if kind == "got":
+            self.answers[answer["id"]] = answer
+        elif kind == "welcome":
+            self.answers["welcome"] = answer
+        elif kind == "error":
+            raise self.gone(answer.get("error", "it refused the connection"))
 
     def ask(self, op, fields, got):
         self.number = number = self.number + 1

@@ -19,7 +19,7 @@ from . import _client
 # Words of 8 bytes. The header has 64, a cell and a seat 8 each.
 CLOSED, HOLDER, SINCE, TAKEN = 4, 5, 6, 7        # words of a cell, behind its semaphore
 THREAD = 2                                       # word of a seat; its first is the intent
-MAGIC, VERSION = 0x54534146474E4147, 1
+MAGIC, VERSION = 0x54534146474E4147, 2
 OFF = "GANGER_NO_FAST"                           # set to have everything asked over the socket
 
 
@@ -167,3 +167,8 @@ def open_cell(name, kind, fields):
 def semaphore(cell):
     import ctypes
     return ctypes.c_void_p(_base + cell * 8)
+
+
+def hold_times(cell):
+    """The first word of those that count for how long a cell was held."""
+    return words[8] + (cell - 64) // 8 * words[9]

@@ -32,6 +32,7 @@ class Handle:
         self.owner_died = False
         self._after_fork()
         self.cell, self.semaphore, self.words = cell, None, None
+        self.hold_times = 0
 
     def _after_fork(self):
         self.count = 0
@@ -44,7 +45,9 @@ class Handle:
                 self.semaphore = _fast.semaphore(self.cell)
             else:
                 self.cell, self.semaphore = _fast.open_cell(self.name, self.sort, self.creation())
-            # Last: with it the other two count.
+            if self.cell > 0:
+                self.hold_times = _fast.hold_times(self.cell)
+            # Last: with it the others count.
             self.words = _fast.words if self.cell > 0 else None
 
     def creation(self):
@@ -172,6 +175,10 @@ class LockHandle(Handle):
             try:
                 words[seat] = cell
                 self.count -= 1
+                # Counted while nobody else can: four words for each doubling.
+                held_for = monotonic_ns() - words[cell + SINCE] | 8
+                bits = held_for.bit_length()
+                words[self.hold_times + 4 * bits + (held_for >> bits - 3)] += 1
                 words[cell + HOLDER] = 0
                 _fast.post(self.semaphore)
                 words[seat] = 0

@@ -129,6 +129,17 @@ class Fast(harness.Case):
         self.assertEqual(_client.connection().number, asked, "something went over the socket")
         self.assertEqual(ganger.table(lock.name)[0]["stats"]["acquisitions"] - before, 100)
 
+    def test_hold_times_are_counted(self):
+        lock = ganger.Lock()
+        for ms in [1] * 18 + [40, 80]:
+            with lock:
+                time.sleep(ms / 1000)
+        hold = ganger.table(lock.name)[0]["stats"]["hold"]
+        self.assertEqual(hold["count"], 20)
+        self.assertTrue(875 <= hold["p50_us"] < 20000, hold)
+        self.assertTrue(35000 <= hold["p95_us"] <= hold["max_us"], hold)
+        self.assertGreaterEqual(hold["max_us"], 70000, hold)
+
     def verb(self, *words):
         return subprocess.run([harness.ganger_binary()] + list(words), stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, universal_newlines=True, timeout=60)

@@ -15,15 +15,19 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::SeqCst;
 use std::sync::atomic::fence;
+use std::time::Duration;
 
 const MAGIC: u64 = u64::from_le_bytes(*b"GANGFAST");
-const VERSION: u64 = 1;
+const VERSION: u64 = 2;
 /// Words of the header, of a cell and of a seat.
 const HEADER: usize = 64;
 const CELL: usize = 8;
 const SEAT: usize = 8;
 const CELLS: usize = 16384;
 const SEATS: usize = 4096;
+/// Where the hold times begin, and the words of those of a cell: four for each doubling.
+const HOLDS: usize = HEADER + CELLS * CELL + SEATS * SEAT;
+const HOLD: usize = 256;
 
 /// Words of a cell, behind its semaphore.
 const CLOSED: usize = 4;
@@ -74,10 +78,11 @@ impl Memory {
         if !cfg!(target_arch = "x86_64") {
             return Err(io::Error::other("only x86-64 keeps stores in the order they need"));
         }
-        let words = Words::new(HEADER + CELLS * CELL + SEATS * SEAT)?;
+        let words = Words::new(HOLDS + CELLS * HOLD)?;
         let seats = HEADER + CELLS * CELL;
         let header = [MAGIC, VERSION, HEADER as u64, CELL as u64, CELLS as u64];
         let header = header.into_iter().chain([seats as u64, SEAT as u64, SEATS as u64]);
+        let header = header.chain([HOLDS as u64, HOLD as u64]);
         for (place, word) in header.enumerate() {
             words.at(place).store(word, SeqCst);
         }
@@ -275,15 +280,29 @@ impl Memory {
     pub fn view(&self, name: &Name) -> Option<CellView> {
         let (at, kind) = self.cells.get(name).copied()?;
         let taken = self.get(at + TAKEN);
+        let holds = if taken > 0 { self.holds(at) } else { Vec::new() };
         if self.get(at + CLOSED) != 0 {
-            return Some(CellView { taken, ..CellView::default() });
+            return Some(CellView { taken, holds, ..CellView::default() });
         }
         let permits = (self.get(at) & VALUE) as u32;
         let holder = usize::try_from(self.get(at + HOLDER)).ok();
         let holder = holder.filter(|_| kind != CellKind::Semaphore);
         let holder = holder.and_then(|n| Some(self.sitter(n, &self.seats.get(&n)?.party)));
         let since = Mono(self.get(at + SINCE) / 1000);
-        Some(CellView { holder: holder.map(|party| (party, since)), permits, taken })
+        Some(CellView { holder: holder.map(|party| (party, since)), permits, taken, holds })
+    }
+
+    /// How long a cell was held, and how often so long, shortest first. Word `4 n + q` counts holds
+    /// whose nanoseconds have `n` bits, at least 4, of which the first three are `q`.
+    fn holds(&self, at: usize) -> Vec<(Duration, u64)> {
+        let first = HOLDS + (at - HEADER) / CELL * HOLD;
+        let of = |word: usize| {
+            let (bits, top) = (word / 4 - 1, (word % 4 + 4) as u64);
+            // The middle of all that begin with these three.
+            let ns = (2 * top + 1) << (bits - 4);
+            (Duration::from_nanos(ns), self.get(first + word))
+        };
+        (20..HOLD).map(of).filter(|(_, n)| *n > 0).collect()
     }
 
     /// Open cells that somebody has, and since when.

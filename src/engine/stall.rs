@@ -25,6 +25,10 @@ const AGAIN: [Duration; 4] = [
     Duration::from_secs(10),
 ];
 
+/// Between two looks at other waits: where many come and go, as at a queue that is empty now and
+/// then, looks would cost more than the jobs.
+const APART: Duration = Duration::from_millis(50);
+
 /// What was suspected last.
 #[derive(Debug, Default)]
 pub(super) struct Suspicion {
@@ -32,6 +36,7 @@ pub(super) struct Suspicion {
     waits: BTreeSet<u64>,
     looks: usize,
     next: Option<Mono>,
+    looked: Option<Mono>,
 }
 
 impl Suspicion {
@@ -58,16 +63,20 @@ impl Engine {
             return;
         };
         let now = self.now.mono;
-        if waits == self.suspicion.waits && self.suspicion.next.is_none_or(|at| at > now) {
+        if waits != self.suspicion.waits {
+            let due = self.suspicion.looked.map_or(now, |at| (at + APART).max(now));
+            (self.suspicion.waits, self.suspicion.looks) = (waits, 0);
+            self.suspicion.next = Some(due);
+            // An answer that is on its way is about other waits.
+            self.suspicion.no += u64::from(due > now);
+        }
+        if self.suspicion.next.is_none_or(|at| at > now) {
             return;
         }
-        if waits != self.suspicion.waits {
-            self.suspicion.looks = 0;
-        }
-        let next = AGAIN.get(self.suspicion.looks).map(|after| now + *after);
+        self.suspicion.next = AGAIN.get(self.suspicion.looks).map(|after| now + *after);
         self.suspicion.no += 1;
+        self.suspicion.looked = Some(now);
         self.suspicion.looks += 1;
-        (self.suspicion.waits, self.suspicion.next) = (waits, next);
         self.effect(Effect::LookForHelp { no: self.suspicion.no, waiting });
     }
 

@@ -9,11 +9,11 @@ const PER_OCTAVE_BITS: u32 = 4;
 
 /// Counts durations in buckets that grow with the duration, from a microsecond up.
 ///
-/// Only buckets that hold something take room: at most 64 octaves of 16, 12 KB.
+/// Only buckets that hold something take room: at most 64 octaves of 16, 16 KB.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Histogram {
     /// Number of the bucket and what it holds, by number.
-    buckets: Vec<(u16, u32)>,
+    buckets: Vec<(u16, u64)>,
     count: u64,
     sum_us: u64,
     max_us: u64,
@@ -22,14 +22,19 @@ pub struct Histogram {
 impl Histogram {
     /// Counts one.
     pub fn add(&mut self, d: Duration) {
+        self.add_many(d, 1);
+    }
+
+    /// Counts so many of the same.
+    pub fn add_many(&mut self, d: Duration, n: u64) {
         let us = u64::try_from(d.as_micros()).unwrap_or(u64::MAX);
         let bucket = bucket_of(us);
         match self.buckets.binary_search_by_key(&bucket, |(b, _)| *b) {
-            Ok(place) => self.buckets[place].1 += 1,
-            Err(place) => self.buckets.insert(place, (bucket, 1)),
+            Ok(place) => self.buckets[place].1 += n,
+            Err(place) => self.buckets.insert(place, (bucket, n)),
         }
-        self.count += 1;
-        self.sum_us = self.sum_us.saturating_add(us);
+        self.count += n;
+        self.sum_us = self.sum_us.saturating_add(us.saturating_mul(n));
         self.max_us = self.max_us.max(us);
     }
 
@@ -50,7 +55,7 @@ impl Histogram {
         let wanted = (self.count * percent).div_ceil(100);
         let mut so_far = 0;
         for (bucket, n) in &self.buckets {
-            so_far += u64::from(*n);
+            so_far += n;
             if so_far >= wanted {
                 return middle_of(*bucket).min(self.max_us);
             }

@@ -198,11 +198,16 @@ impl Cells {
     }
 
     /// Adds to a view what is in the cell.
-    pub(super) fn complete(&self, view: &mut LockView) {
+    pub(super) fn complete(&self, table: &LockTable, view: &mut LockView) {
         let Some(seen) = self.memory.as_ref().and_then(|memory| memory.view(&view.name)) else {
             return;
         };
         view.stats.acquisitions += seen.taken;
+        if !seen.holds.is_empty() {
+            let mut all = table.hold_times(&view.name).cloned().unwrap_or_default();
+            seen.holds.iter().for_each(|(time, n)| all.add_many(*time, *n));
+            view.stats.hold = all.summary();
+        }
         if let Some((party, since)) = seen.holder
             && view.holders.is_empty()
         {

@@ -484,7 +484,7 @@ impl Supervisor {
         let now = clock::now();
         let mut snapshot = self.publisher.snapshot(now, &self.engine, &self.inputs, &self.outputs);
         for view in &mut snapshot.shared.locks {
-            self.cells.complete(view);
+            self.cells.complete(self.engine.state().locks(), view);
         }
         snapshot
     }

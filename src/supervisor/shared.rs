@@ -137,7 +137,8 @@ impl Supervisor {
     ) {
         self.broker.answered(client);
         if let Ok(Given::Table { locks }) = &mut result {
-            locks.iter_mut().for_each(|view| self.cells.complete(view));
+            let table = self.engine.state().locks();
+            locks.iter_mut().for_each(|view| self.cells.complete(table, view));
         }
         self.clients.send(client, &ToClient::got(id, result));
     }

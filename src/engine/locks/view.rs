@@ -1,6 +1,7 @@
 //! What the table looks like to people.
 
 use super::{Kind, LockTable, Thing, Wait, WaitNo, Want};
+use crate::model::durations::Histogram;
 use crate::model::limits::{SNAPSHOT_LOCKS, VIEW_PARTIES};
 use crate::model::locks::{
     Datum, HolderView, LockKind, LockState, LockStats, LockView, Name, Party, WaiterView,
@@ -68,6 +69,11 @@ impl LockTable {
     /// One primitive.
     pub fn view_of(&self, name: &Name) -> Option<LockView> {
         self.things.get(name).map(|thing| self.view(name, thing))
+    }
+
+    /// For how long one was held, as far as it was asked for here.
+    pub fn hold_times(&self, name: &Name) -> Option<&Histogram> {
+        self.things.get(name).map(|thing| &thing.stats.hold)
     }
 
     /// Permits that a semaphore has altogether.

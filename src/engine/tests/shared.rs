@@ -251,6 +251,22 @@ fn queues_that_are_full_or_empty_close_a_circle_when_everybody_waits() {
         4.05s no-help 1 => deadlock nobody of the run can go on: t:1 waits to put into a, t:2 waits to put into b, stopping t:2#1 deadlock | term t:2#1
     ",
     );
+    // Where items come and go it is not looked each time, and an old answer says nothing.
+    check_run(
+        "
+        plan workers 2
+        plan t: jobs=1
+        0s tick        => launched t#1 | launch t#1
+        1s get t q     => | look 1
+        1.001s put t q => | tell t ok, tell t ok
+        1.002s get t q =>
+        1.003s no-help 1 =>
+        1.01s put t q  => | tell t ok, tell t ok
+        1.02s get t q  =>
+        1.05s tick     => | look 4
+        1.06s no-help 4 => deadlock nobody of the run can go on: t:1 waits for an item of q
+    ",
+    );
     // Whoever may still do something is found out again and again, for a while.
     check_run(
         "

@@ -4,6 +4,7 @@
 use super::Party;
 use crate::model::time::Mono;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 
 /// What a cell of the shared memory stands for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -41,4 +42,6 @@ pub struct CellView {
     pub permits: u32,
     /// How often it was taken there.
     pub taken: u64,
+    /// For how long it was held there, to an eighth, and how often so long.
+    pub holds: Vec<(Duration, u64)>,
 }
