@@ -117,7 +117,7 @@ static void unix_server(void) {
     unlink(path);
     recv_one(fd);
 }
-static union { struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr any; } at;
+static union { struct sockaddr_in in; struct sockaddr_in6 in6; struct sockaddr_un un; struct sockaddr any; } at;
 static socklen_t n_at;
 static int listen_tcp(int family) {
     int fd = socket(family, SOCK_STREAM, 0);
@@ -148,6 +148,47 @@ static void tcp_full(void) { tcp(AF_INET, send_much); }
 static void tcp6_reading(void) { tcp(AF_INET6, recv_one); }
 static void poll_one(int fd) { struct pollfd p = {fd, POLLIN, 0}; poll(&p, 1, -1); recv_one(fd); }
 static void tcp_polling(void) { tcp(AF_INET, poll_one); }
+/* A server of one thread asks itself while it serves a client. */
+static void asked(void *x) {
+    (void)x;
+    int fd = socket(at.any.sa_family, SOCK_STREAM, 0);
+    close(s[0]);
+    NEED(connect(fd, &at.any, n_at) == 0);
+    recv_one(fd);
+}
+static void serve_and_ask(void) {
+    NEED(accept(s[0], 0, 0) >= 0);
+    s[1] = socket(at.any.sa_family, SOCK_STREAM, 0);
+    NEED(connect(s[1], &at.any, n_at) == 0);
+    recv_one(s[1]);
+}
+static void tcp_asks_itself(void) {
+    s[0] = listen_tcp(AF_INET);
+    role("server");
+    process("client", asked, 0);
+    serve_and_ask();
+}
+static void ok_tcp_asks_brother(void) {
+    s[0] = listen_tcp(AF_INET);
+    role("server");
+    process("brother", for_ever, 0);
+    process("client", asked, 0);
+    serve_and_ask();
+}
+static void unix_asks_itself(void) {
+    at.un.sun_family = AF_UNIX;
+    n_at = sizeof at.un;
+    char *path = new_path();
+    unlink(path);
+    NEED(strlen(path) < sizeof at.un.sun_path);
+    strcpy(at.un.sun_path, path);
+    s[0] = socket(AF_UNIX, SOCK_STREAM, 0);
+    NEED(bind(s[0], &at.any, n_at) == 0 && listen(s[0], 5) == 0);
+    role("server");
+    process("client", asked, 0);
+    serve_and_ask();
+}
+
 /* The client holds a file lock and waits for an answer; the server wants the lock first. */
 static char *path;
 static void flock_path(void) { int f = open(path, O_RDWR); NEED(f >= 0 && flock(f, LOCK_EX) == 0); }
@@ -330,6 +371,7 @@ SCENARIOS(S(pipes_reading), S(pipes_full), S(pipes_writev), S(pipe_ring), S(forg
     S(ok_forgotten_in_sleeper), S(own_pipe), S(own_pipe_full), S(stopped_writer), S(pair_reading),
     S(pair_dgram), S(pair_seqpacket), S(pair_full), S(pair_read_call), S(pair_recvmsg), S(pair_waitall),
     S(unix_server), S(tcp_reading), S(tcp_full), S(tcp6_reading), S(tcp_polling), S(flock_and_socket),
+    S(tcp_asks_itself), S(ok_tcp_asks_brother), S(unix_asks_itself),
     S(by_poll), S(by_ppoll), S(by_select), S(by_epoll), S(ok_epoll_timer),
     S(ok_epoll_signal), S(ok_epoll_listen), S(ok_epoll_inotify), S(ok_epoll_stdin), S(ok_poll_timeout),
     S(ok_select_timeout), S(ok_recv_timeout), S(ok_handler_writes), S(ok_itimer), S(ok_fifo_open),

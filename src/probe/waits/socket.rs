@@ -7,7 +7,7 @@ use super::process::Process;
 use super::ready::{Direction, for_holders};
 use super::scene::Scene;
 use crate::model::waits::WaitKind;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 
@@ -19,6 +19,8 @@ pub struct Unix {
     pub has_name: bool,
     /// The inode of the other end.
     pub peer: Option<u64>,
+    /// Of a connection that has not been accepted: the inode of the listening socket.
+    pub door: Option<u64>,
 }
 
 /// A TCP connection. Addresses as the kernel writes them, those of IPv4 in the short form.
@@ -27,6 +29,7 @@ pub struct Tcp {
     pub local: Box<str>,
     pub remote: Box<str>,
     pub listens: bool,
+    pub is_established: bool,
     /// Something was sent that has not arrived.
     pub resends: bool,
     pub inode: u64,
@@ -37,12 +40,21 @@ pub struct Tcp {
 pub struct TcpTable {
     by_inode: HashMap<u64, Tcp>,
     by_ends: HashMap<(Box<str>, Box<str>), u64>,
+    /// Listening sockets by port.
+    doors: HashMap<Box<str>, Vec<u64>>,
+    /// Ends of connections that have been made, and that no process has.
+    unowned: HashSet<(Box<str>, Box<str>)>,
 }
 
 impl TcpTable {
     /// Reads `tcp` or `tcp6` into it.
     pub fn add(&mut self, text: &[u8]) {
         for tcp in text.split(|b| *b == b'\n').skip(1).filter_map(tcp_line) {
+            if tcp.listens {
+                self.doors.entry(port_of(&tcp.local).into()).or_default().push(tcp.inode);
+            } else if tcp.inode == 0 && tcp.is_established {
+                self.unowned.insert((tcp.local.clone(), tcp.remote.clone()));
+            }
             self.by_ends.insert((tcp.local.clone(), tcp.remote.clone()), tcp.inode);
             self.by_inode.insert(tcp.inode, tcp);
         }
@@ -58,11 +70,17 @@ impl TcpTable {
         self.by_ends.get(&ends).copied().filter(|inode| *inode != 0)
     }
 
-    /// Whether the other end is on this machine: without a socket of a process it has not been
-    /// accepted.
-    fn is_here(&self, tcp: &Tcp) -> bool {
-        self.by_ends.contains_key(&(tcp.remote.clone(), tcp.local.clone()))
+    /// The sockets one of which a connection waits at, when it was made and has not been accepted:
+    /// all that listen at its port, whatever address they have.
+    fn doors(&self, tcp: &Tcp) -> Option<&[u64]> {
+        let is_waiting = self.unowned.contains(&(tcp.remote.clone(), tcp.local.clone()));
+        let doors = self.doors.get(port_of(&tcp.remote)).filter(|_| is_waiting)?;
+        Some(doors)
     }
+}
+
+fn port_of(address: &str) -> &str {
+    address.rsplit(':').next().unwrap_or_default()
 }
 
 /// `  0: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000  0  0 5521 1 ...`
@@ -80,6 +98,7 @@ fn tcp_line(line: &[u8]) -> Option<Tcp> {
         local: short(local),
         remote: short(remote),
         listens: state == "0A",
+        is_established: state == "01",
         resends: timer.starts_with("01:"),
         inode,
     })
@@ -116,7 +135,7 @@ fn of_unix(scene: &Scene, process: &Process, inode: u64, direction: Direction) -
     if unix.datagrams && unix.has_name && direction == Direction::Data {
         return Some(Fact::open(kind, id, "anybody who knows the name of the socket"));
     }
-    let named = holders(scene, unix.peer);
+    let named = holders(scene, unix.peer.or(unix.door));
     Some(for_holders(scene, process, Fact::new(kind, id), &named, &holders(scene, Some(inode))))
 }
 
@@ -128,13 +147,12 @@ fn of_tcp(scene: &Scene, process: &Process, inode: u64) -> Option<Fact> {
         return Some(fact.need(vec![super::kinds::outside("a new connection")]));
     }
     let fact = fact.named(format!("{} to {}", shown(&tcp.local), shown(&tcp.remote)));
-    let Some(peer) = table.peer(tcp) else {
-        if table.is_here(tcp) {
-            return Some(fact.need(vec![super::kinds::outside("whoever accepts the connection")]));
-        }
-        return Some(fact.need(vec![super::kinds::outside("another machine")]));
+    let named: BTreeSet<i32> = match (table.peer(tcp), table.doors(tcp)) {
+        (Some(peer), _) => holders(scene, Some(peer)),
+        (None, Some(doors)) => doors.iter().flat_map(|door| holders(scene, Some(*door))).collect(),
+        (None, None) => return Some(fact.need(vec![super::kinds::outside("another machine")])),
     };
-    let (named, own) = (holders(scene, Some(peer)), holders(scene, Some(inode)));
+    let own = holders(scene, Some(inode));
     let mut fact = for_holders(scene, process, fact, &named, &own);
     if tcp.resends {
         fact.also(super::kinds::outside("the network"));
@@ -203,7 +221,7 @@ fn get_option<T: Copy>(socket: &OwnedFd, level: i32, option: i32, into: &mut T) 
 /// When it does not answer, as where sock_diag is not built in.
 pub fn unix_sockets() -> io::Result<HashMap<u64, Unix>> {
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
-    const SHOW: u32 = 1 | 4; // names and peers
+    const SHOW: u32 = 1 | 4 | 8; // names, peers, and what has not been accepted
     let socket = netlink()?;
     let mut request = Vec::with_capacity(40);
     request.extend(40_u32.to_ne_bytes());
@@ -220,16 +238,21 @@ pub fn unix_sockets() -> io::Result<HashMap<u64, Unix>> {
         return Err(io::Error::last_os_error());
     }
     let mut sockets = HashMap::new();
+    let mut waiting = Vec::new();
     let mut answer = vec![0_u8; 64 << 10];
     loop {
         // SAFETY: the kernel writes at most as many bytes as there is room for.
         let n =
             unsafe { libc::recv(socket.as_raw_fd(), answer.as_mut_ptr().cast(), answer.len(), 0) };
         let n = usize::try_from(n).map_err(|_| io::Error::last_os_error())?;
-        if n == 0 || !unix_answers(&answer[..n], &mut sockets)? {
-            return Ok(sockets);
+        if n == 0 || !unix_answers(&answer[..n], &mut sockets, &mut waiting)? {
+            break;
         }
     }
+    for (inode, door) in waiting {
+        sockets.entry(inode).and_modify(|unix: &mut Unix| unix.door = Some(door));
+    }
+    Ok(sockets)
 }
 
 fn netlink() -> io::Result<OwnedFd> {
@@ -251,8 +274,13 @@ fn netlink() -> io::Result<OwnedFd> {
     Ok(socket)
 }
 
-/// Reads one packet of answers (`linux/unix_diag.h`); `false` when it was the last.
-fn unix_answers(mut packet: &[u8], into: &mut HashMap<u64, Unix>) -> io::Result<bool> {
+/// Reads one packet of answers (`linux/unix_diag.h`), and which connections wait at which listening
+/// socket; `false` when it was the last.
+fn unix_answers(
+    mut packet: &[u8],
+    into: &mut HashMap<u64, Unix>,
+    waiting: &mut Vec<(u64, u64)>,
+) -> io::Result<bool> {
     const HEADER: usize = 16;
     const MESSAGE: usize = 16;
     while packet.len() >= HEADER {
@@ -284,6 +312,11 @@ fn unix_answers(mut packet: &[u8], into: &mut HashMap<u64, Unix>) -> io::Result<
                     let peer = super::memory::u32_in(value, 0).unwrap_or(0);
                     unix.peer = (peer != 0).then_some(u64::from(peer));
                 }
+                3 => {
+                    let (ends, _) = value.as_chunks::<4>();
+                    let ends = ends.iter().map(|end| u64::from(u32::from_ne_bytes(*end)));
+                    waiting.extend(ends.map(|end| (end, u64::from(inode))));
+                }
                 _ => {}
             }
             attributes = attributes.get(len.next_multiple_of(4)..).unwrap_or_default();
@@ -311,6 +344,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let listener = UnixListener::bind(folder.path().join("s")).unwrap();
         let client = UnixStream::connect(folder.path().join("s")).unwrap();
+        let waiting = unix_sockets().unwrap()[&inode(&client)];
+        assert_eq!((waiting.peer, waiting.door), (None, Some(inode(&listener))));
         let (server, _) = listener.accept().unwrap();
         let named = UnixDatagram::bind(folder.path().join("d")).unwrap();
 
@@ -330,7 +365,11 @@ mod tests {
             0: 00000000:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 70 1\n\
             1: 0100007F:1F90 0100007F:D431 01 00000000:00000000 00:00000000 00000000  0 0 71 1\n\
             2: 0100007F:D431 0100007F:1F90 01 00000000:00000000 02:00000AF9 00000000  0 0 72 2\n\
-            3: 0100007F:D500 08080808:0035 01 00000001:00000000 01:00000015 00000000  0 0 73 1\n";
+            3: 0100007F:D500 08080808:0035 01 00000001:00000000 01:00000015 00000000  0 0 73 1\n\
+            4: 0100007F:1F90 0100007F:D432 01 00000000:00000000 00:00000000 00000000  0 0 0 1\n\
+            5: 0100007F:D432 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  0 0 74 1\n\
+            6: 0100007F:1F90 0100007F:D433 06 00000000:00000000 00:00000000 00000000  0 0 0 1\n\
+            7: 0100007F:D433 0100007F:1F90 01 00000000:00000000 00:00000000 00000000  0 0 75 1\n";
         let six = b"  sl  local_address\n\
             0: 0000000000000000FFFF00000100007F:0050 0000000000000000FFFF00000100007F:D600 01 \
             00000000:00000000 00:00000000 00000000  0 0 81 1\n";
@@ -344,6 +383,9 @@ mod tests {
         assert!(far.resends && table.peer(far).is_none());
         assert_eq!(&*table.get(81).unwrap().local, "0100007F:0050");
         assert_eq!(table.get(0), None);
+        assert_eq!(table.doors(table.get(74).unwrap()), Some(&[70][..]));
+        assert_eq!(table.doors(table.get(75).unwrap()), None, "its other end was closed");
+        assert_eq!(table.doors(far), None);
         assert_eq!(shown("0100007F:1F90"), "127.0.0.1:8080");
     }
 
