@@ -4,14 +4,14 @@ use super::andor::{self, Idx, Node};
 use super::graph::{Confirmed, Graph, Seen, Taken};
 use crate::model::Mono;
 use crate::model::waits::report::Verdict;
-use crate::model::waits::{Certainty, Resource, ThreadRef};
+use crate::model::waits::{Certainty, Resource, ThreadRef, WaitFact, WaitKind};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Members of a circle up to which every order is tried to find one that closes.
 const ORDERED: usize = 10;
 /// Steps of that search.
 const ORDER_STEPS: u32 = 20_000;
-/// Members without an owner that are tried one by one whether the circle needs them.
+/// Members that are tried one by one whether the circle needs them.
 const TRIMMED: usize = 64;
 
 /// Threads that are stuck together, and those that wait behind them.
@@ -102,17 +102,58 @@ fn cores(graph: &Graph<'_>, told: &[Node], stuck: Vec<Idx>) -> Vec<Vec<Idx>> {
     circles
 }
 
-/// Leaves out of a circle the threads that only are of a process which others in it wait for:
-/// idle ones, of which nobody knows who would wake them. They wait behind it. What is left is a
-/// circle still.
-fn trimmed(graph: &Graph<'_>, told: &[Node], mut knot: Vec<Idx>) -> Vec<Idx> {
-    let is_idle = |idx: &Idx| {
-        let wait = graph.threads.get(*idx).and_then(|seen| seen.wait);
-        wait.is_some_and(|w| w.certainty == Certainty::Inferred && w.holders.is_empty())
+/// Leaves out of a circle the threads that only are of a process which others in it wait for, and
+/// of which nobody knows that they have anything: idle ones, those that wait for the end of others,
+/// or for what others in it have. They wait behind it. What is left is a circle still.
+fn trimmed(graph: &Graph<'_>, told: &[Node], knot: Vec<Idx>) -> Vec<Idx> {
+    let wait_of = |idx: &Idx| graph.threads.get(*idx).and_then(|seen| seen.wait);
+    let is_idle =
+        |wait: &WaitFact| wait.certainty == Certainty::Inferred && wait.holders.is_empty();
+    let idle = members_with(&wait_of, &knot, is_idle);
+    let knot = without_some(graph, told, knot, idle);
+    let is_known = |who: ThreadRef| {
+        let known = knot.iter().filter_map(wait_of).filter(|w| w.certainty == Certainty::Proven);
+        known.into_iter().any(|wait| names(wait, who))
     };
-    let idle: Vec<Idx> = knot.iter().copied().filter(is_idle).collect();
+    let is_beside = |wait: &WaitFact| {
+        let waits_for_somebody = wait.certainty == Certainty::Proven || is_for_an_end(wait);
+        waits_for_somebody && !is_known(wait.waiter)
+    };
+    let beside = members_with(&wait_of, &knot, is_beside);
+    // Where all others wait for one thing, one of these may be who has it.
+    let others = knot.iter().filter(|idx| !beside.contains(idx)).filter_map(wait_of);
+    let wanted: BTreeSet<&Resource> = others.map(|wait| &wait.resource).collect();
+    if wanted.len() < 2 { knot } else { without_some(graph, told, knot, beside) }
+}
+
+fn is_for_an_end(wait: &WaitFact) -> bool {
+    matches!(wait.resource.kind, WaitKind::ThreadJoin | WaitKind::WaitChild)
+}
+
+/// Whether a wait is for what a thread has. The end of a process is that of its first thread.
+fn names(wait: &WaitFact, who: ThreadRef) -> bool {
+    let is_first = who.tid == who.proc.pid;
+    wait.holders.iter().any(|holder| {
+        let is_it = match holder.tid {
+            Some(tid) => tid == who.tid,
+            None => is_first || wait.resource.kind != WaitKind::WaitChild,
+        };
+        holder.proc == who.proc && is_it
+    })
+}
+
+fn members_with<'a>(
+    wait_of: &impl Fn(&Idx) -> Option<&'a WaitFact>,
+    knot: &[Idx],
+    is_one: impl Fn(&WaitFact) -> bool,
+) -> Vec<Idx> {
+    knot.iter().copied().filter(|idx| wait_of(idx).is_some_and(&is_one)).collect()
+}
+
+/// A knot without these, or as many of them as leave a circle.
+fn without_some(graph: &Graph<'_>, told: &[Node], mut knot: Vec<Idx>, some: Vec<Idx>) -> Vec<Idx> {
     let n_threads = knot.iter().filter(|idx| **idx < graph.threads.len()).count();
-    if idle.is_empty() || idle.len() == n_threads {
+    if some.is_empty() || some.len() == n_threads {
         return knot;
     }
     let without = |knot: &[Idx], gone: &[Idx]| -> Vec<Idx> {
@@ -136,10 +177,10 @@ fn trimmed(graph: &Graph<'_>, told: &[Node], mut knot: Vec<Idx>) -> Vec<Idx> {
         }
         still_a_circle(told, &rest).then_some(rest)
     };
-    if let Some(rest) = reduced(&knot, &idle) {
+    if let Some(rest) = reduced(&knot, &some) {
         return rest;
     }
-    for one in idle.into_iter().take(TRIMMED) {
+    for one in some.into_iter().take(TRIMMED) {
         if let Some(rest) = reduced(&knot, &[one]) {
             knot = rest;
         }

@@ -168,7 +168,8 @@ impl<'a> Graph<'a> {
     }
 
     /// The graph reduced to what people are told: where holders are named, an unmet need of a
-    /// stuck thread is for these, not for everybody who could.
+    /// stuck thread is for these, not for everybody who could; and what belonged to somebody who
+    /// has ended is for nobody.
     pub(super) fn told(&self, nodes: &[Node], live: &[bool]) -> Vec<Node> {
         let mut told = nodes.to_vec();
         for (idx, seen) in self.threads.iter().enumerate() {
@@ -180,6 +181,9 @@ impl<'a> Graph<'a> {
             let proven = self.holder_nodes(wait, |holder| holder.proven);
             let all = self.holder_nodes(wait, |_| true);
             for need in needs {
+                if wait.abandoned {
+                    need.wakers.clear();
+                }
                 for named in [&proven, &all] {
                     let those = self.named_in(need, named);
                     if !those.is_empty() {

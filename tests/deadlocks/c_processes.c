@@ -105,6 +105,20 @@ static void pi_pipe(void) {
     pthread_mutex_lock(&a->m[0]);
 }
 static void lock_and_stay(void *x) { (void)x; pthread_mutex_lock(&a->m[0]); meet(&a->here, 2); for_ever(0); }
+static void lock_and_exec(void *x) {
+    (void)x;
+    pthread_mutex_lock(&a->m[0]);
+    meet(&a->here, 2);
+    execlp("sleep", "sleep", "600", (char *)0);
+    _exit(9);
+}
+static void over_exec(void) {
+    plain();
+    process("execed", lock_and_exec, 0);
+    role("waiter");
+    meet(&a->here, 2);
+    pthread_mutex_lock(&a->m[0]);
+}
 static void want(void *x) { (void)x; pthread_mutex_lock(&a->m[0]); }
 static void killed_holder(void) {
     plain();
@@ -382,7 +396,7 @@ static void talk(void *x) {
 static void ok_messages(void) { id = msgget(IPC_PRIVATE, 0600); printf("leaves -q %d\n", id); fflush(stdout); two(talk); }
 
 #define S(name) {#name, name}
-SCENARIOS(S(anonymous), S(robust), S(memfd), S(plain_file), S(dev_shm), S(pi_pipe), S(killed_holder),
+SCENARIOS(S(anonymous), S(robust), S(memfd), S(plain_file), S(dev_shm), S(pi_pipe), S(killed_holder), S(over_exec),
     S(ok_shared_sleeper), S(stopped_mutex), S(shared_cond), S(shared_sem), S(shared_rw),
     S(ok_shared_contended), S(ok_shared_sem_ping), S(ok_shared_cond), S(flock_and_posix), S(ofd_abba),
     S(ofd_upgrade), S(ofd_ranges), S(wait_under_flock), S(wait_under_posix), S(wait_under_flock_handler),

@@ -148,6 +148,37 @@ static void rw_upgrade(void) {
     pthread_join(t, 0);
 }
 static void rw_self(void) { role("main"); pthread_rwlock_rdlock(&rw[0]); pthread_rwlock_wrlock(&rw[0]); }
+static void rw_write_second(void *x) { (void)x; meet(&here, 2); pthread_rwlock_wrlock(&rw[0]); }
+static void rw_read_twice(void *x) {
+    (void)x;
+    pthread_rwlock_rdlock(&rw[0]);
+    meet(&here, 2);
+    /* Until the other one waits: it then has a bit of the word. */
+    while (!(__atomic_load_n((int *)&rw[0], __ATOMIC_SEQ_CST) & 2)) usleep(2000);
+    pthread_rwlock_rdlock(&rw[0]);
+}
+static void rw_writers_first(void) {
+    pthread_rwlockattr_t first;
+    pthread_rwlockattr_init(&first);
+#ifdef __GLIBC__
+    pthread_rwlockattr_setkind_np(&first, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
+#endif
+    pthread_rwlock_init(&rw[0], &first);
+    role("main");
+    pthread_t t = thread("t1", rw_read_twice, 0);
+    thread("t2", rw_write_second, 0);
+    pthread_join(t, 0);
+}
+static void end_with_it(void *x) { pthread_mutex_lock(x); }
+static void take_it(void *x) { pthread_mutex_lock(x); }
+static void owner_ended_joined(void) {
+    static pthread_mutex_t it = PTHREAD_MUTEX_INITIALIZER;
+    role("main");
+    pthread_join(thread(0, end_with_it, &it), 0);
+    pthread_t t = thread("t1", take_it, &it);
+    thread("t2", take_it, &it);
+    pthread_join(t, 0);
+}
 static void rw_hold(void *x) { (void)x; pthread_rwlock_wrlock(&rw[0]); meet(&here, 3); for_ever(0); }
 static void rw_read(void *x) { (void)x; meet(&here, 3); pthread_rwlock_rdlock(&rw[0]); }
 static void ok_rw(void) {
@@ -275,7 +306,8 @@ SCENARIOS(
     {"two_circles", two_circles}, {"self_main", self_main}, {"self_joined", self_joined},
     {"self_beside", self_beside}, {"owner_ended", owner_ended}, {"fork_locked", fork_locked},
     {"join_circle", join_circle}, {"join_under_lock", join_under_lock}, {"rw_writers", rw_writers},
-    {"rw_mutex", rw_mutex}, {"rw_upgrade", rw_upgrade}, {"rw_self", rw_self}, {"sem_abba", sem_abba},
+    {"rw_mutex", rw_mutex}, {"rw_upgrade", rw_upgrade}, {"rw_self", rw_self}, {"rw_writers_first", rw_writers_first},
+    {"owner_ended_joined", owner_ended_joined}, {"sem_abba", sem_abba},
     {"sem_alone", sem_alone}, {"barrier_short", barrier_short}, {"cond_alone", cond_alone},
     {"cond_nested", cond_nested}, {"ok_rw", ok_rw}, {"ok_timed", ok_timed},
     {"ok_half_timed", ok_half_timed}, {"ok_chain", ok_chain}, {"ok_sem_sleeper", ok_sem_sleeper},

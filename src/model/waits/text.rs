@@ -51,15 +51,25 @@ impl<'a> Words<'a> {
     /// As [`Words::member`]; a process where its thread is not known.
     pub fn held(&self, held: &Held) -> String {
         let tid = held.tid.filter(|tid| *tid != held.proc.pid);
-        let mut text = self.who(held.proc.pid, tid, &held.name, held.attempt);
-        if held.stopped {
-            text += ", which is stopped";
-        }
-        text
+        self.called(held.proc.pid, tid, &held.name, held.attempt, held.stopped)
     }
 
     fn who(&self, pid: i32, tid: Option<i32>, name: &str, attempt: Option<AttemptId>) -> String {
-        let thread = tid.map_or(String::new(), |tid| format!(", thread {tid}"));
+        self.called(pid, tid, name, attempt, false)
+    }
+
+    fn called(
+        &self,
+        pid: i32,
+        tid: Option<i32>,
+        name: &str,
+        attempt: Option<AttemptId>,
+        is_stopped: bool,
+    ) -> String {
+        let mut thread = tid.map_or(String::new(), |tid| format!(", thread {tid}"));
+        if is_stopped {
+            thread += ", stopped";
+        }
         match attempt {
             Some(attempt) => {
                 let job = self.attempt.and_then(|name_of| name_of(attempt));
@@ -332,12 +342,13 @@ fn head(report: &Report) -> String {
         },
         count(report.threads, "thread"),
     );
-    let waiting = report.waits.len();
+    // Some may be outside of what was looked at.
+    let waiting = count(report.waits.len() as u32, "wait");
     match report.verdict {
-        Verdict::Healthy => format!("nothing is stuck: {seen}, {waiting} of them wait\n"),
+        Verdict::Healthy => format!("nothing is stuck: {seen}, {waiting}\n"),
         verdict => {
             let findings = count(report.findings.len() as u32, "finding");
-            format!("{}: {findings} in {seen}, {waiting} of them wait\n", verdict.word())
+            format!("{}: {findings} in {seen}, {waiting}\n", verdict.word())
         }
     }
 }

@@ -1,10 +1,11 @@
 //! Waits on words of memory: everything that libraries of threads are built on.
 
-use super::glibc::{Futex, Object, Window, classify, classify_musl};
+use super::glibc::{self, Futex, Object, Window, classify, classify_musl};
 use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
 use super::memory::u64_in;
 use super::process::{Process, leader_of};
+use super::pthread::{Threads, Who};
 use super::reach::later_sharers;
 use super::scene::{Access, Hidden, Scene, Shared};
 use super::status::Stat;
@@ -163,7 +164,14 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     let object = if is_musl {
         classify_musl(futex, &window, &is_thread)
     } else {
-        classify(futex, &window, &is_thread)
+        let of_pthread = |at| {
+            let known = Threads::of(process.pid()).ok()?;
+            match known.who(process.memory(), at) {
+                Who::Thread(tid) => Some(tid),
+                _ => None,
+            }
+        };
+        classify(futex, &window, &glibc::Threads { is_one: &is_thread, of_pthread: &of_pthread })
     };
     let mut fact = Fact::new(kind_of(object), id);
     if let Object::Mutex { robust, .. } = object {
@@ -184,6 +192,12 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
             let lock = Owned { place, owner, robust, checks_owner, mapping, futex, window };
             owned(scene, process, fact, &lock)
         }
+        Object::Stdio { owner } => {
+            let thread = process.thread_ref(owner);
+            let holder = Holder { proc: thread.proc, tid: Some(owner), proven: true };
+            fact.holders.push(holder);
+            fact.proven().need(vec![Waker::Thread(thread)])
+        }
         Object::Join { tid } => joined(process, fact, tid),
         _ => anybody(scene, process, fact, place, mapping),
     }
@@ -191,7 +205,7 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
 
 fn kind_of(object: Object) -> WaitKind {
     match object {
-        Object::Mutex { .. } | Object::BareMutex => WaitKind::Mutex,
+        Object::Mutex { .. } | Object::BareMutex | Object::Stdio { .. } => WaitKind::Mutex,
         Object::Join { .. } => WaitKind::ThreadJoin,
         Object::Written { .. } | Object::Read => WaitKind::Rwlock,
         Object::Semaphore => WaitKind::Semaphore,
@@ -287,7 +301,10 @@ fn abandoned(
         Place::Private => {
             kin(scene, process).any(|pid| shares_memory(process.pid(), pid) != Some(false))
         }
-        Place::Shared(_) => lives_nearby(scene, lock.owner),
+        Place::Shared(shared) => {
+            let may_map = !later_sharers(scene, process, lock.mapping, shared).is_empty();
+            lives_nearby(scene, lock.owner, may_map)
+        }
     };
     let hidden = match lock.place {
         Place::Private => None,
@@ -340,11 +357,13 @@ fn has_new_threads(scene: &Scene, pid: i32) -> bool {
 }
 
 /// Whether a thread that has no part of a lock any more is still there, in a process that may have
-/// had it: of the trees, new, or not visible.
-fn lives_nearby(scene: &Scene, owner: i32) -> bool {
+/// had it: of the trees, new, or not visible. One that is seen counts when it `may_map` the lock
+/// again; a program that was started anew cannot, where it has neither name nor descriptor.
+fn lives_nearby(scene: &Scene, owner: i32, may_map: bool) -> bool {
     let in_tree = scene.stats().map(|(pid, _)| pid).filter(|pid| scene.is_in_tree(*pid));
     let is_here = |pid: i32| {
-        scene.process(pid).is_some_and(|p| p.hidden.is_some() || p.thread_called(owner).is_some())
+        let owns = |p: &Process| may_map && p.thread_called(owner).is_some();
+        scene.process(pid).is_some_and(|p| p.hidden.is_some() || owns(&p))
     };
     if in_tree.into_iter().any(is_here) {
         return true;

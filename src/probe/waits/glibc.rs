@@ -81,6 +81,10 @@ pub enum Object {
     },
     /// One that keeps no owner.
     BareMutex,
+    /// That of a `FILE` of stdio, which a thread of the process has.
+    Stdio {
+        owner: i32,
+    },
     /// The end of a thread.
     Join {
         tid: i32,
@@ -102,14 +106,23 @@ const JOIN: u64 = 0x2d0;
 const TID: u32 = 0x3fff_ffff;
 const WAITERS: u32 = 0x8000_0000;
 
+/// The threads of a process, by the numbers that they have for themselves.
+pub struct Threads<'a> {
+    pub is_one: &'a dyn Fn(i32) -> bool,
+    /// The thread that a `pthread_t` stands for.
+    pub of_pthread: &'a dyn Fn(u64) -> Option<i32>,
+}
+
 /// Says what a futex of a program with glibc, or with an unknown library, is part of.
-/// `is_thread` knows the threads of the process by the numbers that they have for themselves.
-pub fn classify(futex: Futex, window: &Window, is_thread: &dyn Fn(i32) -> bool) -> Object {
+pub fn classify(futex: Futex, window: &Window, threads: &Threads<'_>) -> Object {
     let found = match futex.command() {
-        Futex::WAIT => mutex(futex, window).or_else(|| barrier(futex, window)),
+        Futex::WAIT => stdio(futex, window, threads)
+            .or_else(|| mutex(futex, window))
+            .or_else(|| barrier(futex, window)),
         Futex::LOCK_PI | Futex::LOCK_PI2 => pi_mutex(futex, window),
-        Futex::WAIT_BITSET => join(futex, window, is_thread)
+        Futex::WAIT_BITSET => join(futex, window, threads.is_one)
             .or_else(|| rwlock(futex, window))
+            .or_else(|| writer_first(futex, window))
             .or_else(|| semaphore(futex, window))
             .or_else(|| condvar(futex, window)),
         _ => None,
@@ -123,19 +136,38 @@ struct Fields {
     kind: u32,
 }
 
+/// Numbers of threads end below (`PID_MAX_LIMIT` of `linux/threads.h`).
+const TID_MAX: i32 = 1 << 22;
+/// Who has a mutex, and who comes back to it from a condition; above, it may be part of an address.
+const USERS: u32 = 1 << 14;
+
 /// `pthread_mutex_t`, whose first field is the futex; `None` where the fields do not fit one.
 fn fields(window: &Window) -> Option<Fields> {
     let word = window.u32(0)?;
     let owner = window.u32(8)? as i32;
     let users = window.u32(12)?;
     let kind = window.u32(16)?;
-    let fits = kind & !0x3ff == 0 && kind & 15 <= 3 && users < 100_000 && owner > 0;
+    let fits =
+        kind & !0x3ff == 0 && kind & 15 <= 3 && users < USERS && (1..TID_MAX).contains(&owner);
     fits.then_some(Fields { word, owner, kind })
+}
+
+/// `_IO_lock_t`: word 0, count 4, `pthread_t` of the owner 8. All of stdio's lie side by side.
+fn stdio(futex: Futex, window: &Window, threads: &Threads<'_>) -> Option<Object> {
+    let fits = futex.is_private()
+        && futex.value == 2
+        && window.u32(0)? == 2
+        && (1..USERS).contains(&window.u32(4)?);
+    let owner = (threads.of_pthread)(window.u64(8).filter(|_| fits)?)?;
+    Some(Object::Stdio { owner })
 }
 
 fn mutex(futex: Futex, window: &Window) -> Option<Object> {
     let Fields { word, owner, kind } = fields(window)?;
     let robust = kind & 16 != 0;
+    // Only robust ones are in a list. Whoever has it is a user of it.
+    let is_unlisted = || window.u64(24) == Some(0) && window.u64(32) == Some(0);
+    let is_used = || window.u32(12).is_some_and(|users| users > 0);
     let fits = if kind & (32 | 64) != 0 {
         false
     } else if robust {
@@ -143,7 +175,11 @@ fn mutex(futex: Futex, window: &Window) -> Option<Object> {
         !futex.is_private() && word & WAITERS != 0 && word & TID == owner as u32
     } else {
         let is_shared = kind & 128 != 0;
-        word == 2 && futex.value == 2 && is_shared != futex.is_private()
+        word == 2
+            && futex.value == 2
+            && is_shared != futex.is_private()
+            && is_used()
+            && is_unlisted()
     };
     fits.then_some(Object::Mutex { owner, robust })
 }
@@ -195,6 +231,22 @@ fn rwlock(futex: Futex, window: &Window) -> Option<Object> {
     at(-8).or_else(|| at(-12))
 }
 
+/// A reader that lets those go first who want to write waits on the readers themselves
+/// (`PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP`): others read (from 8 up), somebody wants to
+/// write (2), and such readers wait (4).
+fn writer_first(futex: Futex, window: &Window) -> Option<Object> {
+    const PREFERS_WRITERS: u32 = 2;
+    let shared = window.u32(28)?;
+    let fits = futex.value >= 8
+        && futex.value & 7 == 6
+        && window.u32(0)? == futex.value
+        && (window.u32(16)?, window.u32(20)?) == (0, 0)
+        && shared <= 1
+        && (shared == 0) == futex.is_private()
+        && window.u32(48)? == PREFERS_WRITERS;
+    fits.then_some(Object::Read)
+}
+
 /// `sem_t`: value and waiters in one word, 0 for a private one behind.
 fn semaphore(futex: Futex, window: &Window) -> Option<Object> {
     let fits = futex.value == 0
@@ -205,13 +257,21 @@ fn semaphore(futex: Futex, window: &Window) -> Option<Object> {
     fits.then_some(Object::Semaphore)
 }
 
-/// `pthread_cond_t`: the futexes of two groups at 40 and 44, waiters and flags at 36 (before
-/// 2.41: two futexes at 40; the counters are where they were).
+/// `pthread_cond_t`: the futexes of two groups at 40 and 44, waiters and flags at 36 (from 2.41 on
+/// all of these 8 earlier).
+///
+/// The first two fields count in halves who ever waited, and those of them that are through.
 fn condvar(_: Futex, window: &Window) -> Option<Object> {
-    let has_waiters = |offset: isize| {
-        window.u32(offset).is_some_and(|flags| (1..100_000).contains(&(flags >> 3)))
+    let is_group = |of: isize| {
+        let waiting = window.u32(-4 - of).map_or(0, |flags| flags >> 3);
+        let counts = |start: isize, through: isize| {
+            let (begun, through) = (window.u64(start - of), window.u64(through - of));
+            let (Some(begun), Some(through)) = (begun, through) else { return false };
+            begun < 1 << 40 && through >> 1 <= begun >> 1 && begun >> 1 >= u64::from(waiting)
+        };
+        (1..100_000).contains(&waiting) && (counts(-40, -32) || counts(-32, -24))
     };
-    (has_waiters(-4) || has_waiters(-8)).then_some(Object::Condvar)
+    (is_group(0) || is_group(4)).then_some(Object::Condvar)
 }
 
 /// `pthread_barrier_t`: in 0, round 4 (the futex), count 8, shared 12, out 16.
@@ -278,12 +338,14 @@ mod tests {
     }
 
     fn said(op: u32, value: u32, window: &Window) -> Object {
-        classify(Futex { address: 0x7f00_0000_1000, op, value }, window, &|tid| tid == 4711)
+        let of_pthread = |at| (at == 0x7f00_4bff_e6c0).then_some(4711);
+        let threads = Threads { is_one: &|tid| tid == 4711, of_pthread: &of_pthread };
+        classify(Futex { address: 0x7f00_0000_1000, op, value }, window, &threads)
     }
 
     /// lock, count, owner, users, kind
     fn mutex(lock: u32, owner: u32, users: u32, kind: u32) -> Window {
-        window(&[], &[lock, 0, owner, users, kind, 0, 0, 0])
+        window(&[], &[lock, 0, owner, users, kind, 0, 0, 0, 0, 0])
     }
 
     #[test]
@@ -309,12 +371,27 @@ mod tests {
         assert_eq!(said(OP, 2, &mutex(2, 4711, 1, 0x400)), Object::Unknown);
         assert_eq!(said(OP, 2, &mutex(2, 4711, 1, 5)), Object::Unknown);
         assert_eq!(said(OP, 2, &mutex(2, 4711, 0x7f00_0000, 0)), Object::Unknown);
+        assert_eq!(said(OP, 2, &mutex(2, 4711, 0x7f00, 0)), Object::Unknown, "half a pointer");
+        assert_eq!(said(OP, 2, &mutex(2, 0x4bff_e6c0, 1, 0)), Object::Unknown, "no such thread");
+        assert_eq!(said(OP, 2, &mutex(2, 1, 0, 0)), Object::Unknown, "an arena of malloc");
+        let listed = window(&[], &[2, 0, 4711, 1, 0, 0, 0, 1, 0, 0]);
+        assert_eq!(said(OP, 2, &listed), Object::Unknown);
         assert_eq!(said(0, 2, &mutex(2, 4711, 1, 0)), Object::Unknown, "private, called shared");
         assert_eq!(said(OP, 2, &mutex(1, 4711, 1, 0)), Object::Unknown);
         assert_eq!(said(OP | 6, 0, &mutex(4712 | WAITERS, 4711, 1, 32)), Object::Unknown);
         // Rust's.
         assert_eq!(said(OP | 9, 2, &mutex(2, 4711, 1, 0)), Object::Unknown);
         assert_eq!(said(OP, 2, &window(&[], &[2, 0])), Object::Unknown, "the end of memory");
+    }
+
+    #[test]
+    fn the_lock_of_a_file_belongs_to_a_thread() {
+        let lock =
+            |count, low, high| window(&[], &[2, count, low, high, 1, 1, 0x4bff_e6c0, 0x7f00]);
+        let owned = Object::Stdio { owner: 4711 };
+        assert_eq!(said(OP, 2, &lock(1, 0x4bff_e6c0, 0x7f00)), owned);
+        assert_eq!(said(OP, 2, &lock(0, 0x4bff_e6c0, 0x7f00)), Object::Unknown);
+        assert_eq!(said(OP, 2, &lock(1, 0x4bff_f6c0, 0x7f00)), Object::Unknown);
     }
 
     #[test]
@@ -335,6 +412,11 @@ mod tests {
         assert_eq!(said(0x189, 3, &lock(8 | 2, 0)), Object::Read);
         assert_eq!(said(0x109, 3, &lock(3, 4711)), Object::Unknown, "not a shared one");
         assert_eq!(said(0x189, 3, &lock(0, 4711)), Object::Unknown);
+        let first =
+            |readers, flags| window(&[], &[readers, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, flags, 0]);
+        assert_eq!(said(0x189, 8 | 6, &first(8 | 6, 2)), Object::Read);
+        assert_eq!(said(0x189, 8 | 6, &first(8 | 6, 0)), Object::Unknown);
+        assert_eq!(said(0x189, 8 | 6, &first(16 | 6, 2)), Object::Unknown);
     }
 
     #[test]
@@ -343,8 +425,14 @@ mod tests {
         let semaphore = window(&[], &[&[0, 1, 0], &zero[..]].concat());
         assert_eq!(said(0x189, 0, &semaphore), Object::Semaphore);
         assert_eq!(said(0x109, 0, &semaphore), Object::Unknown);
-        let condvar = window(&[&zero[..9], &[8]].concat(), &zero);
+        let condvar = window(&[&[2], &zero[..8], &[8]].concat(), &zero);
         assert_eq!(said(0x189, 0, &condvar), Object::Condvar);
+        let second = window(&[&[5, 0, 2], &zero[..6], &[8, 0]].concat(), &zero);
+        assert_eq!(said(0x189, 0, &second), Object::Condvar);
+        let newer = window(&[&[2], &zero[..6], &[8]].concat(), &zero);
+        assert_eq!(said(0x189, 0, &newer), Object::Condvar);
+        let noise = window(&[&[0x4000, 0x7f00], &zero[..7], &[8]].concat(), &zero);
+        assert_eq!(said(0x189, 0, &noise), Object::Unknown, "of a stack");
         let barrier = window(&[5], &[4, 3, 0, 4, 0]);
         assert_eq!(said(OP, 4, &barrier), Object::Barrier);
     }

@@ -1,10 +1,10 @@
 //! Waits that somebody outside can always end: time, signals, new connections.
 
-use super::descriptors;
 use super::kinds::{Fact, Wait};
 use super::scene::Scene;
 use super::syscall::Sys;
-use crate::model::waits::WaitKind;
+use super::{descriptors, ready};
+use crate::model::waits::{ThreadState, WaitKind};
 
 pub const CALLS: &[Sys] = &[
     Sys::Sleep,
@@ -14,6 +14,7 @@ pub const CALLS: &[Sys] = &[
     Sys::Accept,
     Sys::Connect,
     Sys::Open,
+    Sys::Openat,
     Sys::IoUring,
 ];
 
@@ -32,8 +33,44 @@ pub fn collect(_: &Scene, wait: &Wait) -> Option<Fact> {
         Sys::Signal | Sys::SignalTimed => Fact::open(WaitKind::Signal, thread(), "a signal"),
         Sys::Accept => of_fd("a new connection"),
         Sys::Connect => of_fd("whoever accepts the connection"),
-        Sys::Open => Fact::open(WaitKind::Fifo, thread(), "whoever opens the other end"),
+        Sys::Open | Sys::Openat => of_open(wait, thread()),
         Sys::IoUring => of_fd("a request of io_uring"),
         _ => return None,
     })
+}
+
+/// A file that is being opened: a FIFO until somebody opens its other end, another one until
+/// somebody gives up a lease on it (fcntl(2)), or until what is behind it answers.
+fn of_open(wait: &Wait, id: String) -> Fact {
+    let path = path_of(wait);
+    // In an uninterruptible wait it is the disk that does not answer, and it is not asked again.
+    let is_asked = wait.thread.state == ThreadState::Blocked;
+    let place = path.as_deref().filter(|_| is_asked).map(|path| seen_from_here(wait, path));
+    if place.is_some_and(|place| ready::is_fifo(&place) == Some(false)) {
+        Fact::open(WaitKind::Unknown, id, "whatever is behind the file").named(path)
+    } else {
+        Fact::open(WaitKind::Fifo, id, "whoever opens the other end").named(path)
+    }
+}
+
+/// The path that a call was given.
+fn path_of(wait: &Wait) -> Option<String> {
+    let [first, second, ..] = wait.call.args;
+    let address = if wait.call.sys == Sys::Open { first } else { second };
+    let mut bytes = [0_u8; 1024];
+    let n = wait.memory().read_some(address, &mut bytes).ok()?;
+    let end = bytes[..n].iter().position(|byte| *byte == 0)?;
+    Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
+}
+
+fn seen_from_here(wait: &Wait, path: &str) -> String {
+    let tid = wait.thread.tid;
+    let fd = wait.call.int(0);
+    match path.starts_with('/') {
+        true => format!("/proc/{tid}/root{path}"),
+        false if wait.call.sys == Sys::Open || fd == libc::AT_FDCWD => {
+            format!("/proc/{tid}/cwd/{path}")
+        }
+        false => format!("/proc/{tid}/fd/{fd}/{path}"),
+    }
 }

@@ -46,7 +46,7 @@ fn of_path(process: &Process, fd: i32, path: &str) -> Fact {
     let is_terminal = ["/dev/pts/", "/dev/tty", "/dev/console"].iter().any(|d| path.starts_with(d));
     let (kind, by) = if is_terminal {
         (WaitKind::Unknown, "whoever types at the terminal")
-    } else if is_fifo(process.live_tid, fd) {
+    } else if is_fifo(&format!("/proc/{}/fd/{fd}", process.live_tid)) == Some(true) {
         (WaitKind::Fifo, "whoever opens the FIFO")
     } else {
         (WaitKind::Unknown, "whatever is behind the file")
@@ -54,12 +54,12 @@ fn of_path(process: &Process, fd: i32, path: &str) -> Fact {
     Fact::open(kind, path.to_owned(), by).named(path.to_owned())
 }
 
-/// Whether a descriptor leads to a FIFO with a name. Never asks a disk.
-fn is_fifo(tid: i32, fd: i32) -> bool {
+/// Whether there is a FIFO at a path; `None` when that is not to be seen. Asks no disk for more
+/// than it needs to find the path.
+pub fn is_fifo(path: &str) -> Option<bool> {
     use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
-    let path = format!("/proc/{tid}/fd/{fd}");
-    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE);
-    found.is_ok_and(|found| FileType::from_raw_mode(found.stx_mode.into()) == FileType::Fifo)
+    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE).ok()?;
+    Some(FileType::from_raw_mode(found.stx_mode.into()) == FileType::Fifo)
 }
 
 /// A wait for those who have another end of something open: `named` are told, `others` could end

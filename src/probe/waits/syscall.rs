@@ -151,8 +151,9 @@ calls! {
     Signal { 34 130 } { 133 }
     SignalTimed { 128 } { 137 }
     Restart { 219 } { 128 }
-    // open, openat, openat2
-    Open { 2 257 437 } { 56 437 }
+    Open { 2 } { 2147483645 }
+    // openat, openat2
+    Openat { 257 437 } { 56 437 }
     IoUring { 426 } { 426 }
 }
 

@@ -269,6 +269,7 @@ fn may_last(call: &Call) -> bool {
             | Sys::Accept
             | Sys::Connect
             | Sys::Open
+            | Sys::Openat
             | Sys::IoUring
     );
     !is_open && !call.is_timed()

@@ -29,7 +29,7 @@ fn every_wait_is_one_sentence() {
     says("10 mutex:a abandoned", &["prog (pid 10) waits 41 s for mutex #1, which nobody can end"]);
     says(
         "10 wait_child:c p20 held=p20\n20 stopped",
-        &["prog (pid 10) waits 41 s for the end of prog (pid 20), which is stopped"],
+        &["prog (pid 10) waits 41 s for the end of prog (pid 20, stopped)"],
     );
     says(
         "10 pipe_read:a p20 p30 held=p20 held=p30\n20 runs\n30 runs",
@@ -123,7 +123,7 @@ fn a_report_draws_circles_as_rails_first_then_who_waits_behind_then_the_rest() {
     assert_eq!(
         text,
         "\
-deadlock: 1 finding in 5 processes, 5 threads, 4 of them wait
+deadlock: 1 finding in 5 processes, 5 threads, 4 waits
 
 DEADLOCK: none of these can ever go on (for at least 41 s)
 ┌▶ prog (pid 10) waits 41 s for mutex #1 held by prog (pid 20)

@@ -219,7 +219,7 @@ fn who_waits_for_whom_is_told_in_words_as_json_and_as_a_graph() {
         }
     };
     let text = String::from_utf8(output.stdout).unwrap();
-    assert!(text.contains("STALLED") && text.contains("which is stopped"), "{text}");
+    assert!(text.contains("STALLED") && text.contains(", stopped)"), "{text}");
 }
 
 #[test]
