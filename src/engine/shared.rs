@@ -174,12 +174,10 @@ impl Engine {
         if !any_gone && !begun.iter().any(suspect) {
             return;
         }
-        for circle in self.state.locks().circles() {
-            let known = self.state.deadlocks().iter();
-            let known: BTreeSet<WaitNo> = known.flat_map(|d| d.waits.iter().copied()).collect();
-            if circle.waits.is_disjoint(&known) {
-                self.report_circle(circle);
-            }
+        let known = self.state.deadlocks().iter();
+        let known: BTreeSet<WaitNo> = known.flat_map(|d| d.waits.iter().copied()).collect();
+        for circle in self.state.locks().circles(&known) {
+            self.report_circle(circle);
         }
     }
 

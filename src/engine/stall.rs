@@ -13,6 +13,7 @@ use super::locks::Link;
 use super::{Effect, Engine};
 use crate::model::locks::{Deadlock, Member, Name, Party};
 use crate::model::{JobNo, Mono, ProcRef, RunState};
+use crate::plan::QuietAction;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
@@ -105,7 +106,11 @@ impl Engine {
         }
         let (mut waits, mut all) = (BTreeSet::new(), Vec::new());
         for attempt in state.attempts_running() {
-            if attempt.stopping.is_some() || attempt.is_frozen() {
+            let rules = state.rules(attempt.task);
+            let quiet = rules.quiet.as_ref();
+            let ends =
+                rules.timeout.is_some() || quiet.is_some_and(|q| q.action != QuietAction::Report);
+            if ends || attempt.stopping.is_some() || attempt.is_frozen() {
                 return None;
             }
             let mut procs: BTreeMap<ProcRef, u32> = BTreeMap::new();

@@ -37,6 +37,9 @@ pub struct Link {
     last_wait: WaitNo,
 }
 
+/// For whom owners wait.
+type Edges = BTreeMap<Owner, BTreeSet<Owner>>;
+
 /// What stands for a member: its attempt when it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Who {
@@ -110,21 +113,23 @@ impl LockTable {
         false
     }
 
-    /// All circles of waits at this moment.
-    pub fn circles(&self) -> Vec<Circle> {
+    /// All circles of waits at this moment that close without those which are `known`: a member
+    /// of a circle may be one of another as well.
+    pub fn circles(&self, known: &BTreeSet<WaitNo>) -> Vec<Circle> {
         let stuck = self.stuck();
         if stuck.is_empty() {
             return Vec::new();
         }
-        let mut edges: BTreeMap<Owner, BTreeSet<Owner>> = BTreeMap::new();
-        for node in &stuck {
-            let next = self.next_nodes(*node).into_iter().filter(|next| stuck.contains(next));
-            edges.insert(*node, next.collect());
-        }
-        let cores = cores(&edges);
-        let in_core: usize = cores.iter().map(BTreeSet::len).sum();
-        let behind = (stuck.len() - in_core) as u32;
-        cores.iter().filter_map(|core| self.circle(core, &edges, behind)).collect()
+        let edges = |counts: &dyn Fn(WaitNo) -> bool| -> Edges {
+            let next = |node: &Owner| self.next_nodes_by(*node, counts);
+            let inside = |node: &Owner| next(node).into_iter().filter(|next| stuck.contains(next));
+            stuck.iter().map(|node| (*node, inside(node).collect())).collect()
+        };
+        let in_any: usize = cores(&edges(&|_| true)).iter().map(BTreeSet::len).sum();
+        let behind = (stuck.len() - in_any) as u32;
+        let edges = edges(&|no| !known.contains(&no));
+        let new = cores(&edges);
+        new.iter().filter_map(|core| self.circle(core, &edges, known, behind)).collect()
     }
 
     /// Whether all of these waits are still going on.
@@ -136,16 +141,22 @@ impl LockTable {
 
     /// Owners that an owner cannot go on without, as far as they are known.
     fn next_nodes(&self, node: Owner) -> BTreeSet<Owner> {
+        self.next_nodes_by(node, &|_| true)
+    }
+
+    /// The same through waits that count.
+    fn next_nodes_by(&self, node: Owner, counts: &dyn Fn(WaitNo) -> bool) -> BTreeSet<Owner> {
         let mut next = BTreeSet::new();
         let waits = self.waiting.get(&node);
-        for no in waits.into_iter().flatten() {
+        for no in waits.into_iter().flatten().filter(|no| counts(**no)) {
             next.extend(self.blockers(*no).into_iter().map(|(_, owner)| owner));
         }
         if waits.is_none()
             && let Some(attempt) = self.ends_with(node)
         {
             let waits = self.of_attempt.get(&attempt).into_iter().flatten();
-            let owners = waits.filter_map(|no| self.waits.get(no)).map(|w| w.party.owner());
+            let waits = waits.filter(|no| counts(**no)).filter_map(|no| self.waits.get(no));
+            let owners = waits.map(|wait| wait.party.owner());
             next.extend(owners.filter(|owner| *owner != node));
         }
         next
@@ -270,7 +281,8 @@ impl LockTable {
     fn circle(
         &self,
         core: &BTreeSet<Owner>,
-        edges: &BTreeMap<Owner, BTreeSet<Owner>>,
+        edges: &Edges,
+        known: &BTreeSet<WaitNo>,
         behind: u32,
     ) -> Option<Circle> {
         let mut links: BTreeMap<Who, Link> = BTreeMap::new();
@@ -290,7 +302,8 @@ impl LockTable {
                 since: self.now,
                 last_wait: 0,
             });
-            for no in self.waiting.get(&node).into_iter().flatten() {
+            let waiting = self.waiting.get(&node).into_iter().flatten();
+            for no in waiting.filter(|no| !known.contains(no)) {
                 let Some(wait) = self.waits.get(no) else { continue };
                 let inside = self.blockers(*no).into_iter().filter(|(_, o)| core.contains(o));
                 link.wants.extend(inside.map(|(name, _)| name));
@@ -331,7 +344,7 @@ impl LockTable {
 }
 
 /// Groups of nodes that can all reach each other, those of one node only if it waits for itself.
-fn cores(edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<BTreeSet<Owner>> {
+fn cores(edges: &Edges) -> Vec<BTreeSet<Owner>> {
     let mut left: BTreeSet<Owner> = edges.keys().copied().collect();
     // Whom nobody waits for is in no circle. Most of many are such, and go here.
     loop {
@@ -343,7 +356,7 @@ fn cores(edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<BTreeSet<Owner>> {
             break;
         }
     }
-    let mut back: BTreeMap<Owner, BTreeSet<Owner>> = BTreeMap::new();
+    let mut back: Edges = BTreeMap::new();
     for (from, to) in edges {
         for to in to {
             back.entry(*to).or_default().insert(*from);
@@ -363,7 +376,7 @@ fn cores(edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<BTreeSet<Owner>> {
 }
 
 /// Nodes that can be reached from one, itself only over others.
-fn reach(start: Owner, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> BTreeSet<Owner> {
+fn reach(start: Owner, edges: &Edges) -> BTreeSet<Owner> {
     let mut seen = BTreeSet::new();
     let mut todo = vec![start];
     while let Some(node) = todo.pop() {
@@ -378,7 +391,7 @@ fn reach(start: Owner, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> BTreeSet<Own
 
 /// The nodes of a core, each followed by one that it waits for, as far as that goes; what one
 /// circle does not touch follows.
-fn walk(core: &BTreeSet<Owner>, edges: &BTreeMap<Owner, BTreeSet<Owner>>) -> Vec<Owner> {
+fn walk(core: &BTreeSet<Owner>, edges: &Edges) -> Vec<Owner> {
     let mut path: Vec<Owner> = core.first().copied().into_iter().collect();
     while let Some(last) = path.last() {
         let mut next = edges.get(last).into_iter().flatten();

@@ -1,11 +1,11 @@
 //! Queues: items that wait for room, items that wait for takers, items that come back.
 
 use super::rate::Rate;
-use super::{Kind, LockTable, Request, Result, WaitNo, Want};
+use super::{Kind, LockTable, Request, Result, Wait, WaitNo, Want};
 use crate::model::limits::{ITEM_BYTES, NAMES_AT_ONCE};
 use crate::model::locks::{Failure, Given, Name, Op, Owner, Party, QueueOrder, Refusal};
 use crate::model::{Mono, Text};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Bytes that an item costs besides its text.
 const ITEM_COST: usize = 64;
@@ -103,6 +103,17 @@ impl Queue {
     /// Nothing is in it, and nothing can come.
     fn is_over(&self) -> bool {
         self.closed && self.items.is_empty() && self.kept.is_empty()
+    }
+}
+
+impl Wait {
+    /// Who keeps what this gets, if it gets.
+    fn keeper(&self) -> Option<Owner> {
+        let Want::Get { tied, .. } = self.want else { return None };
+        Some(match self.party.attempt {
+            Some(attempt) if !tied => Owner::Attempt(attempt),
+            _ => self.party.owner(),
+        })
     }
 }
 
@@ -294,7 +305,8 @@ impl LockTable {
         let Some(Kind::Queue(queue)) = self.things.get(name).map(|thing| &thing.kind) else {
             return;
         };
-        let (closed, over, done) = (queue.closed, queue.is_over(), queue.unfinished == 0);
+        let (closed, done) = (queue.closed, queue.unfinished == 0);
+        let over = closed && queue.items.is_empty() && self.all_keepers_get(name, queue);
         if closed {
             for no in self.waits_of(name, |want| matches!(want, Want::Put { .. })) {
                 self.refuse_put(no, Failure::Closed);
@@ -309,6 +321,16 @@ impl LockTable {
         if done {
             self.grant_all(name, |want| matches!(want, Want::Join { .. }));
         }
+    }
+
+    /// Whether whoever keeps an item waits for the next one. Then none comes back before they have
+    /// heard that there is no next one: a loop around `get` would wait for itself, or for another
+    /// like it.
+    fn all_keepers_get(&self, name: &Name, queue: &Queue) -> bool {
+        let getting = self.waits_of(name, |want| matches!(want, Want::Get { .. }));
+        let getting = getting.iter().filter_map(|no| self.waits.get(no));
+        let getters: BTreeSet<Owner> = getting.filter_map(Wait::keeper).collect();
+        queue.kept.values().all(|kept| getters.contains(&kept.owner))
     }
 
     fn waits_of(&self, name: &Name, of_sort: impl Fn(&Want) -> bool) -> Vec<WaitNo> {
@@ -362,14 +384,11 @@ impl LockTable {
         };
         let Some(no) = thing.queue.iter().find(gets).copied() else { return false };
         let Some(wait) = self.waits.get(&no) else { return false };
-        let Want::Get { n, keep, tied, .. } = wait.want else { return false };
+        let Want::Get { n, keep, .. } = wait.want else { return false };
+        let Some(owner) = wait.keeper() else { return false };
         if queue.items.is_empty() {
             return false;
         }
-        let owner = match wait.party.attempt {
-            Some(attempt) if !tied => Owner::Attempt(attempt),
-            _ => wait.party.owner(),
-        };
         let (mut items, mut tickets, mut bytes) = (Vec::new(), Vec::new(), 0);
         while items.len() < n as usize
             && let Some(first) = queue.items.first_entry()

@@ -267,6 +267,16 @@ fn queues_that_are_full_or_empty_close_a_circle_when_everybody_waits() {
         1.06s no-help 4 => deadlock nobody of the run can go on: t:1 waits for an item of q
     ",
     );
+    // A job that is stopped some time is no circle.
+    check_run(
+        "
+        plan workers 1
+        plan t: jobs=2 timeout=2s
+        0s tick    => launched t:1#1 | launch t:1#1
+        1s get t:1 q =>
+        2s tick    => stopping t:1#1 timeout | term t:1#1
+    ",
+    );
     // Whoever may still do something is found out again and again, for a while.
     check_run(
         "

@@ -3,6 +3,7 @@
 use super::*;
 use crate::model::limits::{ENDLESS_WAIT, OVERTAKEN};
 use crate::model::{JobNo, locks::LockState};
+use std::collections::BTreeSet;
 
 /// A table, a clock, and a number for each request.
 struct Scene {
@@ -125,6 +126,23 @@ fn an_item_of_a_job_that_failed_comes_back_first_and_one_of_a_good_job_is_done()
 }
 
 #[test]
+fn loops_around_get_end_when_a_queue_is_closed_although_each_keeps_what_it_got() {
+    let mut scene = Scene::new();
+    let attempt = |n| AttemptId { job: JobNo(n), n: 1 };
+    let worker = |n| Party { attempt: Some(attempt(n)), ..party(7 + n as i32) };
+    scene.ask(1, r#"{"op":"queue_put","name":"q","items":["x","y"]}"#);
+    let get: Op = serde_json::from_str(r#"{"op":"queue_get","name":"q","keep":true}"#).unwrap();
+    scene.ask_as(worker(1), get.clone());
+    scene.ask_as(worker(2), get.clone());
+    scene.ask(1, r#"{"op":"queue_close","name":"q"}"#);
+    assert!(scene.ask_as(worker(1), get.clone()).is_empty(), "the other's may come back");
+    assert_eq!(scene.ask_as(worker(2), get.clone()).len(), 2, "both wait for each other");
+    // What a failed one kept is there for whoever comes then.
+    scene.table.attempt_ended(scene.now, attempt(2), false);
+    assert_eq!(scene.ask_as(worker(3), get), [r#"10 {"items":["y"],"tickets":[2]}"#]);
+}
+
+#[test]
 fn a_bounded_semaphore_never_has_more_than_its_permits() {
     let mut scene = Scene::new();
     let take = r#"{"op":"semaphore_acquire","name":"s","max":2,"bounded":true,"tied":true}"#;
@@ -161,7 +179,7 @@ fn a_wait_with_a_time_of_its_own_is_no_part_of_a_deadlock() {
     scene.acquire(2, &["b"]);
     scene.ask(1, r#"{"op":"acquire","names":["b"],"timeout_ms":60000}"#);
     scene.acquire(2, &["a"]);
-    assert!(scene.table.circles().is_empty());
+    assert!(scene.table.circles(&BTreeSet::new()).is_empty());
 }
 
 #[test]
@@ -173,10 +191,10 @@ fn circles_are_told_apart_from_those_behind_and_permits_need_all_holders() {
     scene.acquire(3, &["a"]);
     scene.acquire(1, &["a"]);
     scene.ask(3, take);
-    assert!(scene.table.circles().is_empty(), "2 may give its permit back");
+    assert!(scene.table.circles(&BTreeSet::new()).is_empty(), "2 may give its permit back");
     scene.acquire(2, &["a"]);
     scene.acquire(4, &["a"]);
-    let circles = scene.table.circles();
+    let circles = scene.table.circles(&BTreeSet::new());
     assert_eq!(circles.len(), 1);
     assert_eq!((circles[0].members.len(), circles[0].behind), (3, 1), "{circles:?}");
 }
@@ -190,7 +208,7 @@ fn two_circles_are_two() {
         scene.acquire(one, &[b]);
         scene.acquire(other, &[a]);
     }
-    let circles = scene.table.circles();
+    let circles = scene.table.circles(&BTreeSet::new());
     let members: Vec<usize> = circles.iter().map(|circle| circle.members.len()).collect();
     assert_eq!(members, [2, 2]);
     assert_eq!(circles[0].closed_by, 1);
@@ -211,11 +229,37 @@ fn a_command_waits_for_the_other_processes_of_its_job() {
     scene.ask_as(command(21, 2), lock("a"));
     let begun = scene.table.take_begun();
     assert!(begun.iter().any(|no| scene.table.may_close_circle(*no)));
-    let circles = scene.table.circles();
+    let circles = scene.table.circles(&BTreeSet::new());
     assert_eq!(circles.len(), 1);
     let name = |party: &Party| format!("job{}", party.job().unwrap());
     assert_eq!(
         sentence(&circles[0].members, name),
         "job:1 holds a and wants b, held by job:2, which wants a"
     );
+}
+
+#[test]
+fn a_member_of_a_circle_may_close_another_one() {
+    let attempt = |job| Some(AttemptId { job: JobNo(job), n: 1 });
+    let command = |pid, job| Party { command: true, attempt: attempt(job), ..party(pid) };
+    let lock = |name: &str| -> Op {
+        serde_json::from_str(&format!(r#"{{"op":"acquire","names":["{name}"]}}"#)).unwrap()
+    };
+    let mut scene = Scene::new();
+    for (pid, job, name) in [(10, 1, "a"), (20, 2, "b"), (30, 3, "c")] {
+        scene.ask_as(command(pid, job), lock(name));
+    }
+    scene.ask_as(command(11, 1), lock("b"));
+    scene.ask_as(command(21, 2), lock("a"));
+    let first = scene.table.circles(&BTreeSet::new());
+    assert_eq!(first.len(), 1);
+    let known = first[0].waits.clone();
+    assert!(scene.table.circles(&known).is_empty(), "it is told once");
+    scene.ask_as(command(31, 3), lock("a"));
+    scene.ask_as(command(12, 1), lock("c"));
+    let second = scene.table.circles(&known);
+    assert_eq!(second.len(), 1);
+    let name = |party: &Party| format!("job{}", party.job().unwrap());
+    let said = sentence(&second[0].members, name);
+    assert_eq!(said, "job:1 holds a and wants c, held by job:3, which wants a");
 }
