@@ -38,6 +38,13 @@ class TimeoutError(builtins.TimeoutError):
     """The time of a wait was up. The message says who holds what was waited for."""
 
 
+def directory():
+    """Where what does not fit through the socket is put. It goes with the run."""
+    path = os.environ[SOCKET] + ".d"
+    os.makedirs(path, 0o700, exist_ok=True)
+    return path
+
+
 def active():
     """Says whether this process belongs to a run whose supervisor can be asked."""
     return bool(os.environ.get(SOCKET))

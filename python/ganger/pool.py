@@ -6,6 +6,7 @@ the pool knows what it had: that task fails with `WorkerDied`, the others go on.
 """
 
 import collections
+import multiprocessing
 import multiprocessing.pool as standard
 import os
 import shutil
@@ -13,7 +14,9 @@ import signal
 import socket
 import struct
 import tempfile
-from multiprocessing import connection, reduction, util
+import time
+import weakref
+from multiprocessing import connection, queues, reduction, util
 
 from . import _client
 
@@ -119,6 +122,21 @@ class _Tasks:
         self._reader, self._writer = _channel(directory)
         self._rlock = ctx.Lock()
         self.places, self.place = places, None
+        self.is_held = False
+
+    def hold(self):
+        try:
+            self.is_held = self._rlock.acquire()
+        except _client.Gone:
+            pass
+
+    def let_go(self):
+        if self.is_held:
+            self.is_held = False
+            try:
+                self._rlock.release()
+            except _client.Gone:
+                pass
 
     def get(self):
         mine, places = self.place * PLACE, self.places
@@ -170,13 +188,14 @@ def _work(place, tasks, results, *arguments):
 class _Places:
     """Gives each worker a place, and looks at what stands there when its worker has ended."""
 
-    def __init__(self, pool, tasks, results):
+    def __init__(self, pool, tasks, results, give_up):
         self.pool, self.tasks, self.results, self.workers = pool, tasks, results, {}
+        self.give_up = give_up
 
     def start(self, ctx, target, args):
-        for place, worker in list(self.workers.items()):
-            if worker not in self.pool:
-                self.bury(place, self.workers.pop(place))
+        ended = [place for place, worker in self.workers.items() if worker not in self.pool]
+        if ended:
+            self.bury_all(ended)
         place = 0
         while place in self.workers:
             place += 1
@@ -184,6 +203,18 @@ class _Places:
             target, args = _work, (place,) + tuple(args)
         worker = self.workers[place] = ctx.Process(target=target, args=args)
         return worker
+
+    def bury_all(self, ended):
+        try:
+            _client.tell("list", names=["-"])
+            for place in ended:
+                self.bury(place, self.workers.pop(place))
+        except _client.Gone as gone:
+            give_up = self.give_up()
+            if give_up:
+                give_up(gone)
+            # Ends the thread of the pool that starts workers, without a word.
+            raise SystemExit
 
     def bury(self, place, worker):
         places = self.tasks.places
@@ -213,15 +244,65 @@ class _Places:
 class Pool(standard.Pool):
     """multiprocessing.Pool; `get` of a task whose worker was killed raises `WorkerDied`."""
 
+    @property
+    def _change_notifier(self):
+        return self._notifier
+
+    @_change_notifier.setter
+    def _change_notifier(self, _):
+        # Only threads of this process use it, and they go on when the run has ended.
+        self._notifier = queues.SimpleQueue(ctx=multiprocessing.get_context("fork"))
+
     def _setup_queues(self):
-        # Beside the socket, so that it goes with the run if nothing else can clean it up.
-        directory = tempfile.mkdtemp(
-            prefix="pool-", dir=os.path.dirname(os.environ.get(_client.SOCKET, "")) or None)
+        # Raises when nobody listens: workers would end one after the other.
+        _client.connection()
+        directory = tempfile.mkdtemp(prefix="pool-", dir=_client.directory())
         util.Finalize(self, shutil.rmtree, (directory, True), exitpriority=0)
         places = self._ctx.RawArray("q", PLACE * 4096)
         self._inqueue = _Tasks(self._ctx, directory, places)
         self._outqueue = _Results(directory, places)
         self._quick_put = self._inqueue._writer.send
         self._quick_get = self._outqueue.get
+        self._gone = None
         # Not a method of the pool: its threads would keep the pool alive.
-        self.Process = _Places(self._pool, self._inqueue, self._outqueue).start
+        self.Process = _Places(
+            self._pool, self._inqueue, self._outqueue, weakref.WeakMethod(self._give_up)).start
+
+    def _give_up(self, gone):
+        """The supervisor has ended, and with it every worker does: nothing is waited for any
+        more."""
+        self._gone = gone
+        for result in list(self._cache.values()):
+            # A map is told of each of its parts, an iterator of the next.
+            for _ in range(max(getattr(result, "_number_left", 1), 1)):
+                try:
+                    result._set(getattr(result, "_index", 0), (False, gone))
+                except KeyError:
+                    break
+        self._cache.clear()
+        # The thread that hands out tasks ends, and then that which collects results.
+        self._task_handler._state = standard.TERMINATE
+        self._taskqueue.put(None)
+        while self._task_handler.is_alive():
+            if self._inqueue._reader.poll(0.01):
+                self._inqueue._reader.recv()
+
+    def _check_running(self):
+        if self._gone:
+            raise self._gone
+        super()._check_running()
+
+    @classmethod
+    def _terminate_pool(cls, *args):
+        try:
+            super()._terminate_pool(*args)
+        finally:
+            args[1].let_go()
+
+    @staticmethod
+    def _help_stuff_finish(inqueue, task_handler, size):
+        # With the lock, as the standard does it, so that no worker takes what is left.
+        inqueue.hold()
+        while task_handler.is_alive() and inqueue._reader.poll():
+            inqueue._reader.recv()
+            time.sleep(0)

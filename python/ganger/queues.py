@@ -50,9 +50,7 @@ def _encode(obj):
 
 
 def _spill(data):
-    """Files lie where the socket does: that directory goes with the run."""
-    place = os.path.dirname(os.environ.get(_client.SOCKET, ""))
-    path = os.path.join(place, "item-%d-%s" % (os.getpid(), os.urandom(6).hex()))
+    path = os.path.join(_client.directory(), "item-%d-%s" % (os.getpid(), os.urandom(6).hex()))
     with open(path, "xb", opener=lambda path, flags: os.open(path, flags, 0o600)) as file:
         try:
             file.write(data)

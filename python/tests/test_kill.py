@@ -5,6 +5,8 @@ import concurrent.futures.process
 import multiprocessing.queues
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 import unittest
@@ -317,6 +319,27 @@ class Kill(harness.Case):
                     died += 1
             self.assertEqual(died, 1)
 
+    def test_pool_without_supervisor(self):
+        for method in harness.METHODS:
+            for shape in ("4", "2, maxtasksperchild=1"):
+                with self.subTest(method=method, shape=shape):
+                    run = harness.Run()
+                    done = subprocess.run(
+                        [sys.executable, "-c", POOL % (run.process.pid, method, shape)],
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, universal_newlines=True,
+                        timeout=20, env=dict(os.environ, GANGER_SOCKET=run.path,
+                                             PYTHONPATH=os.path.dirname(harness.HERE)))
+                    run.stop()
+                    self.assertEqual((done.stdout, done.returncode), ("Gone\nGone\n", 0), done.stderr)
+
+    def test_pool_and_its_end_leave_no_lock(self):
+        before = {entry["name"] for entry in ganger.table()}
+        with ganger.get_context("fork").Pool(2) as pool:
+            pool.map(square, range(4))
+        held = [entry for entry in ganger.table()
+                if entry["name"] not in before and entry["holders"]]
+        self.assertEqual(held, [])
+
     @harness.each_method
     def test_executor(self, ctx, method):
         with concurrent.futures.ProcessPoolExecutor(2, mp_context=ctx) as executor:
@@ -324,6 +347,21 @@ class Kill(harness.Case):
             dead = executor.submit(die, 1)
             with self.assertRaises(concurrent.futures.process.BrokenProcessPool):
                 dead.result(20)
+
+
+POOL = """
+import ganger, os, signal, threading, time
+threading.Timer(0.5, os.kill, (%d, signal.SIGKILL)).start()
+try:
+    with ganger.get_context(%r).Pool(%s) as pool:
+        try:
+            pool.map(time.sleep, [0.02] * 1000, chunksize=1)
+        except ganger.Gone:
+            print("Gone")
+        pool.map(time.sleep, [0.02])
+except ganger.Gone:
+    print("Gone")
+"""
 
 
 def wait_for_semaphore(say, semaphore):

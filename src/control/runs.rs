@@ -499,6 +499,13 @@ pub fn start_ticks(pid: i32) -> Option<u64> {
     }
 }
 
+/// Where clients of a run put what does not fit through its socket; it goes with the socket.
+pub fn beside(socket: &Path) -> PathBuf {
+    let mut path = socket.as_os_str().to_owned();
+    path.push(".d");
+    path.into()
+}
+
 impl RunsDir {
     /// Removes the folders of ended runs beyond [`KEPT_RUNS`] and [`KEPT_BYTES`], oldest first,
     /// and the sockets that dead supervisors left. Returns how many runs it removed.
@@ -518,6 +525,7 @@ impl RunsDir {
             if run.is_lost() {
                 // Only a socket file that this run's record names, and only of a dead process.
                 let _ = fs::remove_file(&run.socket);
+                let _ = fs::remove_dir_all(beside(&run.socket));
             }
             if run.alive || (run.elsewhere && run.ended.is_none()) {
                 kept_runs += 1;

@@ -82,6 +82,7 @@ pub struct Listening {
 impl Drop for Listening {
     fn drop(&mut self) {
         let _gone_already_is_fine = std::fs::remove_file(&self.path);
+        let _mostly_there_is_none = std::fs::remove_dir_all(super::runs::beside(&self.path));
     }
 }
 
