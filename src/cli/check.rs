@@ -215,6 +215,8 @@ fn print_text(
 /// Looks outside the file for what it names.
 fn look_up(site: &Site, outcome: &Outcome) -> Option<Diagnostic> {
     match &site.kind {
+        // Jobs find this one, wherever it is.
+        SiteKind::Program(program) if program == "ganger" => None,
         SiteKind::Program(program) if !is_there(program, &outcome.workdir) => {
             let (what, hint) = if program.contains('/') {
                 ("there is no such program", "Check the path; relative paths count from `workdir`.")

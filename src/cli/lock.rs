@@ -25,7 +25,13 @@ const MARK: &str = "GANGER_LOCKS";
 pub fn lock(args: &LockArgs) -> Result<i32, Failure> {
     match &args.verb {
         None => held(args).map_err(of_wrapper),
-        Some(LockVerb::Hold { names: given, pid, shared, patience, on }) => {
+        Some(LockVerb::Hold { names: given, pid, shared, patience, on, cmd }) => {
+            if let Some(first) = cmd.first() {
+                return Err(Failure::usage(
+                    format!("`ganger lock hold` runs no command, and `{}` is one", first.display()),
+                    "`ganger lock NAME -- CMD` holds a lock while CMD runs.",
+                ));
+            }
             let mut run = Shared::connect(on.run.as_deref(), "ganger lock hold")?;
             let timeout_ms = patience.timeout_ms();
             let names = names(given);

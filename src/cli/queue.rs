@@ -62,6 +62,7 @@ struct Putter<'a> {
     args: &'a PutArgs,
     items: Vec<Text>,
     bytes: usize,
+    stored: u64,
 }
 
 impl Putter<'_> {
@@ -81,13 +82,24 @@ impl Putter<'_> {
             return Ok(());
         }
         self.bytes = 0;
-        self.run.ask(Op::QueuePut {
+        let n = self.items.len() as u64;
+        let answer = self.run.try_ask(Op::QueuePut {
             name: named(&self.args.name),
             items: std::mem::take(&mut self.items),
             max: self.args.max,
             priority: self.args.priority,
             timeout_ms: self.args.patience.timeout_ms(),
         })?;
+        if let Err(mut refusal) = answer {
+            // Whoever tries again must not put them twice.
+            match self.stored + refusal.stored {
+                0 => {}
+                1 => refusal.text += "; 1 item was stored before",
+                n => refusal.text += &format!("; {n} items were stored before"),
+            }
+            return Err(refused(&refusal));
+        }
+        self.stored += n;
         Ok(())
     }
 }
@@ -102,7 +114,7 @@ fn put(args: &PutArgs) -> Result<i32, Failure> {
         ));
     }
     let run = connect(&args.on, "queue put")?;
-    let mut putter = Putter { run, args, items: Vec::new(), bytes: 0 };
+    let mut putter = Putter { run, args, items: Vec::new(), bytes: 0, stored: 0 };
     if !from_stdin {
         args.items.iter().try_for_each(|item| putter.add(text(item)))?;
     } else if args.raw {

@@ -77,6 +77,8 @@ pub enum LockVerb {
         patience: Patience,
         #[command(flatten)]
         on: SharedRun,
+        #[arg(value_name = "CMD", last = true, hide = true)]
+        cmd: Vec<OsString>,
     },
     /// Give locks back
     Release {

@@ -219,7 +219,8 @@ impl Engine {
             }
         };
         let first = attempt.stopping.is_none();
-        self.emit(Event::AttemptStopping { attempt: attempt.id, reason, kill_at, by: by.clone() });
+        let (attempt, by, at) = (attempt.id, by.clone(), self.now);
+        self.emit(Event::AttemptStopping { attempt, reason, kill_at, by, at });
         if first || hurry {
             self.send_stop(job);
         }

@@ -13,6 +13,12 @@ use std::collections::BTreeSet;
 /// More permits than anybody could hold at once.
 const PERMITS_AT_MOST: u32 = 1_000_000;
 
+/// `bounded_semaphore` as "a bounded semaphore".
+fn a(word: &str) -> String {
+    let article = if word.starts_with('e') { "an" } else { "a" };
+    format!("{article} {}", word.replace('_', " "))
+}
+
 impl Engine {
     /// Takes in what clients and processes do. The engine's own changes come from nobody else.
     pub(super) fn take_lock_changes(&mut self, changes: Vec<LockChange>) {
@@ -96,8 +102,7 @@ impl Engine {
         let (LockState::Semaphore { max: old, .. } | LockState::BoundedSemaphore { max: old, .. }) =
             view.state
         else {
-            let word = view.state.word().replace('_', " ");
-            return Err(format!("`{name}` is a {word}, not a semaphore"));
+            return Err(format!("`{name}` is {}, not a semaphore", a(view.state.word())));
         };
         if !(1..=PERMITS_AT_MOST).contains(&max) {
             return Err(format!(
@@ -125,8 +130,7 @@ impl Engine {
             return Err(format!("nothing of this run is called `{name}`"));
         };
         let LockState::Queue { depth, closed, waiting_putters, .. } = view.state else {
-            let word = view.state.word().replace('_', " ");
-            return Err(format!("`{name}` is a {word}, not a queue"));
+            return Err(format!("`{name}` is {}, not a queue", a(view.state.word())));
         };
         if closed {
             return Err(format!("queue `{name}` is closed already"));

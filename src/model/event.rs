@@ -67,6 +67,7 @@ pub enum Event {
         reason: StopReason,
         kill_at: Mono,
         by: Requester,
+        at: Now,
     },
     /// The leader has ended; something of its tree is still alive. `exit` is `None` when
     /// somebody else reaped it.
@@ -266,6 +267,7 @@ impl Event {
             Event::RunStarted { at }
             | Event::AttemptLaunched { at, .. }
             | Event::AttemptStarted { at, .. }
+            | Event::AttemptStopping { at, .. }
             | Event::LeaderEnded { at, .. }
             | Event::AttemptEnded { at, .. }
             | Event::JobEnded { at, .. }

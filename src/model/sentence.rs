@@ -148,7 +148,7 @@ fn of_attempt(names: &dyn Names, event: &Event, at: Mono, took: Option<Duration>
         Event::AttemptStarted { attempt, proc, .. } => {
             format!("{} started: pid {}{}", name(attempt), proc.pid, nth(*attempt))
         }
-        Event::AttemptStopping { attempt, reason, kill_at, by } => {
+        Event::AttemptStopping { attempt, reason, kill_at, by, .. } => {
             let how = match kill_at.since(at) {
                 Duration::ZERO => "SIGKILL".to_owned(),
                 left => {
@@ -359,8 +359,13 @@ mod tests {
             error: error.map(str::to_owned),
             at,
         };
-        let stopping =
-            |reason, kill_at, by| Event::AttemptStopping { attempt, reason, kill_at, by };
+        let stopping = |reason, kill_at, by| Event::AttemptStopping {
+            attempt,
+            reason,
+            kill_at,
+            by,
+            at: Now::default(),
+        };
         for (event, text) in [
             (ended(0, None), "thumb:3 ended: exit code 2 after 3.2s (attempt 2)"),
             (

@@ -179,7 +179,7 @@ impl<'a> Lines<'a> {
             Event::AttemptStarted { attempt, proc, at } => {
                 ("attempt_started", Some(*at), self.of_attempt(*attempt, json!({"pid": proc.pid})))
             }
-            Event::AttemptStopping { attempt, reason, kill_at, by } => {
+            Event::AttemptStopping { attempt, reason, kill_at, by, .. } => {
                 let more = json!({
                     "reason": reason, "kill_at": wall_of(*kill_at, now).rfc3339(), "by": who(by),
                 });

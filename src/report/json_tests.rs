@@ -44,6 +44,7 @@ fn one_of_each() -> Vec<Event> {
             reason: StopReason::Timeout,
             kill_at: Mono(7_000_000),
             by: Requester::Rule,
+            at: at(2),
         },
         Event::LeaderEnded {
             attempt: ATTEMPT,

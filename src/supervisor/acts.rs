@@ -92,7 +92,7 @@ impl Stops {
         match event {
             // What ends by itself and is swept up is nobody's act, and there may be many.
             Event::AttemptStopping { reason: StopReason::Leftovers, .. } => {}
-            Event::AttemptStopping { attempt, reason, kill_at, by } => {
+            Event::AttemptStopping { attempt, reason, kill_at, by, .. } => {
                 let stop = match self.stops.iter().position(|stop| stop.attempt == *attempt) {
                     Some(place) => &mut self.stops[place],
                     None => {

@@ -53,7 +53,7 @@ impl LockTable {
             }
             Op::FastOrder { first, second } => {
                 if [first, second].iter().all(|name| self.is_lock(name)) {
-                    self.note_pair(party, first, second);
+                    self.note_pair(party, &(first.clone(), false), &(second.clone(), false));
                 }
                 Ok(Some(Given::Nothing {}))
             }

@@ -49,7 +49,7 @@ impl LockTable {
             None => Ok(None),
             Some((Kind::Value(value), _)) => Ok(Some(value)),
             Some((_, word)) => {
-                let text = format!("`{name}` is a {word}, not a value");
+                let text = format!("`{name}` is {word}, not a value");
                 Err(Refusal::new(Failure::WrongKind, text))
             }
         }
@@ -74,8 +74,12 @@ impl LockTable {
                 self.set_value(name, new)
             }
             Op::ValueCas { name, old, new } => {
-                if self.value(name)? != old.as_ref() {
-                    let text = format!("`{name}` is something else");
+                let found = self.value(name)?;
+                if found != old.as_ref() {
+                    let text = match found {
+                        Some(_) => format!("`{name}` has another value"),
+                        None => format!("`{name}` has no value"),
+                    };
                     return Err(Refusal::new(Failure::Changed, text));
                 }
                 self.set_value(name, new.clone())
@@ -96,7 +100,7 @@ impl LockTable {
         let thing = self.thing(name, || Kind::Kv(BTreeMap::new()))?;
         let word = thing.word();
         let Kind::Kv(table) = &mut thing.kind else {
-            let text = format!("`{name}` is a {word}, not a table");
+            let text = format!("`{name}` is {word}, not a table");
             return Err(Refusal::new(Failure::WrongKind, text));
         };
         let gone = || Refusal::new(Failure::Gone, format!("`{name}` has no such key"));

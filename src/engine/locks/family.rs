@@ -1,7 +1,7 @@
 //! Locks and semaphores: who can take them, in which order, and what comes of giving back.
 
 use super::{
-    Back, Hold, Kind, LockTable, Request, Result, TaskWait, Thing, Told, Wait, WaitNo, Want,
+    Back, Hold, Kind, LockTable, Order, Request, Result, TaskWait, Thing, Told, Wait, WaitNo, Want,
 };
 use crate::model::limits::{LOCK_ORDERS, NAMES_AT_ONCE, OVERTAKEN};
 use crate::model::locks::{Failure, Given, LockKind, LockNotice, Name, Op, Owner, Party, Refusal};
@@ -81,7 +81,7 @@ impl LockTable {
     fn lock_kind(&self, name: &Name) -> Result<()> {
         match self.things.get(name) {
             Some(thing) if !matches!(thing.kind, Kind::Lock { .. }) => {
-                let text = format!("`{name}` is a {}, not a lock", thing.word());
+                let text = format!("`{name}` is {}, not a lock", thing.word());
                 Err(Refusal::new(Failure::WrongKind, text))
             }
             _ => Ok(()),
@@ -245,7 +245,7 @@ impl LockTable {
         match &thing.kind {
             Kind::Semaphore { .. } => Ok(()),
             _ => {
-                let text = format!("`{name}` is a {}, not a semaphore", thing.word());
+                let text = format!("`{name}` is {}, not a semaphore", thing.word());
                 Err(Refusal::new(Failure::WrongKind, text))
             }
         }
@@ -426,13 +426,11 @@ impl LockTable {
         if let Some(waits) = party.attempt.and_then(|attempt| self.of_attempt.get(&attempt)) {
             self.begun.extend(waits);
         }
+        if let Some(warn) = self.rules.hold_warn {
+            self.long_holds.insert((now + warn, name.clone(), owner));
+        }
         match &mut thing.kind {
-            Kind::Lock { orphaned, .. } => {
-                if let Some(warn) = self.rules.hold_warn {
-                    self.long_holds.insert((now + warn, name.clone(), owner));
-                }
-                std::mem::take(orphaned)
-            }
+            Kind::Lock { orphaned, .. } => std::mem::take(orphaned),
             _ => false,
         }
     }
@@ -452,13 +450,18 @@ impl LockTable {
     pub(super) fn note_order(&mut self, party: &Party, new: &[Name]) {
         // What its task took for the job is held around everything that the job does.
         let of_job = party.attempt.map(Owner::Attempt).filter(|job| *job != party.owner());
-        let owners = [Some(party.owner()), of_job];
-        let held = owners.iter().flatten().filter_map(|owner| self.holding.get(owner)).flatten();
-        let held: Vec<Name> = held.cloned().collect();
-        for first in
-            held.iter().filter(|name| !new.contains(name) && self.is_lock(name)).collect::<Vec<_>>()
-        {
-            for second in new {
+        let owners: Vec<Owner> = [Some(party.owner()), of_job].into_iter().flatten().collect();
+        let is_shared = |name: &Name| {
+            let thing = self.things.get(name).filter(|t| matches!(t.kind, Kind::Lock { .. }))?;
+            let mine = thing.holds.iter().find(|hold| owners.contains(&hold.party.owner()))?;
+            Some((name.clone(), mine.shared))
+        };
+        let held = owners.iter().filter_map(|owner| self.holding.get(owner)).flatten();
+        let held: Vec<(Name, bool)> =
+            held.filter(|name| !new.contains(name)).filter_map(is_shared).collect();
+        let new: Vec<(Name, bool)> = new.iter().filter_map(is_shared).collect();
+        for first in &held {
+            for second in &new {
                 self.note_pair(party, first, second);
             }
         }
@@ -468,18 +471,35 @@ impl LockTable {
         self.things.get(name).is_some_and(|thing| matches!(thing.kind, Kind::Lock { .. }))
     }
 
-    /// One lock was taken while another was held.
-    pub(super) fn note_pair(&mut self, party: &Party, first: &Name, second: &Name) {
-        let key = (first.clone(), second.clone());
-        if first == second || self.orders.contains_key(&key) || self.orders.len() >= LOCK_ORDERS {
+    /// One lock was taken while another was held, each alone or shared. In the other order this
+    /// blocks only where both are not shared by both.
+    pub(super) fn note_pair(
+        &mut self,
+        party: &Party,
+        (first, first_shared): &(Name, bool),
+        (second, second_shared): &(Name, bool),
+    ) {
+        let (key, reverse) = ((first.clone(), second.clone()), (second.clone(), first.clone()));
+        let new = Order { party: party.clone(), shared: (*first_shared, *second_shared) };
+        let known = self.orders.get(&key);
+        let is_known =
+            known.is_some_and(|o| o.told || o.seen.iter().any(|o| o.shared == new.shared));
+        if first == second || is_known || self.orders.len() >= LOCK_ORDERS {
             return;
         }
-        let reverse = (second.clone(), first.clone());
-        let other = self.orders.get_mut(&reverse).and_then(Option::take);
-        self.orders.insert(key, other.is_none().then(|| party.clone()));
+        let against = |other: &&Order| {
+            let (first, second) = other.shared;
+            !(first && new.shared.1 || second && new.shared.0)
+        };
+        let others = self.orders.get(&reverse).filter(|orders| !orders.told);
+        let other = others.and_then(|orders| orders.seen.iter().find(against)).cloned();
+        self.orders.entry(key.clone()).or_default().seen.push(new);
         if let Some(one) = other {
+            for both in [&key, &reverse] {
+                self.orders.entry(both.clone()).or_default().told = true;
+            }
+            let (one, other) = (one.party, party.clone());
             let (first, second) = reverse;
-            let other = party.clone();
             self.notice(LockNotice::OrderInverted { first, second, one, other });
         }
     }

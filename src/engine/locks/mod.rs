@@ -84,7 +84,7 @@ pub struct LockTable {
     owed: BTreeSet<Name>,
     dead: VecDeque<ProcRef>,
     /// Which lock was taken while which was held, and by whom first; `None`: told already.
-    orders: BTreeMap<(Name, Name), Option<Party>>,
+    orders: BTreeMap<(Name, Name), Orders>,
     next: WaitNo,
     /// Sleepers of conditions that will come back for a lock.
     sleepers: BTreeMap<Name, u32>,
@@ -210,6 +210,22 @@ struct TaskWait {
     takes: Takes,
 }
 
+/// In which ways one lock was taken while another was held.
+#[derive(Clone, Debug, Default, PartialEq)]
+struct Orders {
+    /// By whom first, for each of the ways.
+    seen: Vec<Order>,
+    /// It has been told that they are taken in both orders.
+    told: bool,
+}
+
+#[derive(Clone, Debug, PartialEq)]
+struct Order {
+    party: Party,
+    /// Whether the first and the second were shared with others.
+    shared: (bool, bool),
+}
+
 /// Who asks, and how long it would wait.
 struct Request {
     client: ClientNo,
@@ -253,14 +269,14 @@ impl Thing {
     /// The kind's one word, for refusals.
     fn word(&self) -> &'static str {
         match &self.kind {
-            Kind::Lock { .. } => "lock",
-            Kind::Semaphore { .. } => "semaphore",
-            Kind::Event { .. } => "event",
-            Kind::Condition => "condition",
-            Kind::Barrier { .. } => "barrier",
-            Kind::Queue(_) => "queue",
-            Kind::Value(_) => "value",
-            Kind::Kv(_) => "kv",
+            Kind::Lock { .. } => "a lock",
+            Kind::Semaphore { .. } => "a semaphore",
+            Kind::Event { .. } => "an event",
+            Kind::Condition => "a condition",
+            Kind::Barrier { .. } => "a barrier",
+            Kind::Queue(_) => "a queue",
+            Kind::Value(_) => "a value",
+            Kind::Kv(_) => "a table",
         }
     }
 }
@@ -667,12 +683,44 @@ impl LockTable {
             .iter()
             .find_map(|name| self.things.get(name)?.holds.first().map(|hold| &hold.party));
         let held = holder.map(|party| format!(": held by {party}")).unwrap_or_default();
-        match failure {
-            Failure::Timeout => {
-                let ms = self.now.since(wait.since).as_millis();
-                format!("{names} could not be had in {ms} ms{held}")
+        // What it asked for rather than when that was looked at.
+        let limit = wait.until.map_or(self.now, |until| until.min(self.now)).since(wait.since);
+        let limit = crate::model::words::duration(limit);
+        match (failure, &wait.want) {
+            (Failure::Timeout, Want::Locks { .. } | Want::Permits { .. }) => {
+                format!("{names} did not become free in {limit}{held}")
             }
-            Failure::Busy => format!("{names} cannot be had at once{held}"),
+            (Failure::Timeout, Want::Put { .. }) => format!("{names} was full for {limit}"),
+            (Failure::Timeout, Want::Get { .. }) => format!("{names} was empty for {limit}"),
+            (Failure::Timeout, Want::Join { .. }) => {
+                format!("not all items of {names} were dealt with in {limit}")
+            }
+            (Failure::Timeout, Want::Set { .. }) => format!("{names} was not set in {limit}"),
+            (Failure::Timeout, Want::Parties { .. }) => {
+                format!("not all came to {names} in {limit}")
+            }
+            (Failure::Timeout, Want::Notify { .. }) => {
+                format!("{names} was not notified in {limit}")
+            }
+            (Failure::Busy, want) => self.why_busy(want, &names, &held),
+            (failure, _) => self.why_ended(failure, &names),
+        }
+    }
+
+    fn why_busy(&self, want: &Want, names: &str, held: &str) -> String {
+        match want {
+            Want::Locks { .. } | Want::Permits { .. } => format!("{names} is not free{held}"),
+            Want::Put { .. } => format!("{names} is full"),
+            Want::Get { .. } => format!("{names} is empty"),
+            Want::Join { .. } => format!("not all items of {names} are dealt with"),
+            Want::Set { .. } => format!("{names} is not set"),
+            Want::Parties { .. } => format!("not all have come to {names}"),
+            Want::Notify { .. } => format!("{names} was not notified"),
+        }
+    }
+
+    fn why_ended(&self, failure: Failure, names: &str) -> String {
+        match failure {
             Failure::Withdrawn => format!("the wait for {names} was withdrawn"),
             Failure::Broken => format!("the barrier {names} is broken"),
             Failure::Closed => format!("the queue {names} is closed"),

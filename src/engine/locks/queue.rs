@@ -126,7 +126,7 @@ impl LockTable {
         match &mut thing.kind {
             Kind::Queue(queue) => Ok(queue),
             _ => {
-                let text = format!("`{name}` is a {word}, not a queue");
+                let text = format!("`{name}` is {word}, not a queue");
                 Err(Refusal::new(Failure::WrongKind, text))
             }
         }

@@ -21,7 +21,7 @@ impl LockTable {
         let thing = self.thing(name, || Kind::Event { set: false })?;
         let word = thing.word();
         let Kind::Event { set } = &mut thing.kind else {
-            let text = format!("`{name}` is a {word}, not an event");
+            let text = format!("`{name}` is {word}, not an event");
             return Err(Refusal::new(Failure::WrongKind, text));
         };
         Ok(Some(match op {
@@ -47,7 +47,7 @@ impl LockTable {
         match thing.kind {
             Kind::Condition => Ok(()),
             _ => {
-                let text = format!("`{name}` is a {}, not a condition", thing.word());
+                let text = format!("`{name}` is {}, not a condition", thing.word());
                 Err(Refusal::new(Failure::WrongKind, text))
             }
         }
@@ -160,7 +160,7 @@ impl LockTable {
         match thing.kind {
             Kind::Barrier { .. } => Ok(()),
             _ => {
-                let text = format!("`{name}` is a {}, not a barrier", thing.word());
+                let text = format!("`{name}` is {}, not a barrier", thing.word());
                 Err(Refusal::new(Failure::WrongKind, text))
             }
         }
@@ -173,7 +173,7 @@ impl LockTable {
             return Err(Refusal::new(Failure::Gone, format!("there is no barrier `{name}`")));
         };
         let Kind::Barrier { parties, acting, .. } = &mut thing.kind else {
-            let text = format!("`{name}` is a {}, not a barrier", thing.word());
+            let text = format!("`{name}` is {}, not a barrier", thing.word());
             return Err(Refusal::new(Failure::WrongKind, text));
         };
         if *acting != Some(owner) {

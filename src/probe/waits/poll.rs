@@ -48,6 +48,13 @@ pub fn collect(scene: &Scene, wait: &Wait) -> Option<Fact> {
     let mut union = Union::new(id);
     union.add_all(scene, process, &asked, DEPTH);
     let mut fact = union.fact;
+    // Whoever runs a command waits for its end, and for signals beside.
+    if let ([end], 2, false) = (union.others.as_slice(), union.n_files, is_epoll)
+        && end.kind == WaitKind::WaitChild
+    {
+        (fact.kind, fact.id, fact.name) = (end.kind, end.id.clone(), None);
+        fact.holders.iter_mut().for_each(|holder| holder.proven = true);
+    }
     if is_epoll {
         // Any thread may add files to it, and so may whoever has it too.
         fact.also(scene.waker(process.pid()));
@@ -71,13 +78,15 @@ struct Union {
     fact: Fact,
     names: Vec<String>,
     n_files: usize,
+    /// What is waited for besides signals.
+    others: Vec<Fact>,
 }
 
 impl Union {
     fn new(id: String) -> Union {
         let mut fact = Fact::new(WaitKind::Poll, id).by_signal();
         fact.certainty = Certainty::Proven;
-        Union { fact, names: Vec::new(), n_files: 0 }
+        Union { fact, names: Vec::new(), n_files: 0, others: Vec::new() }
     }
 
     fn add_all(&mut self, scene: &Scene, process: &Process, asked: &[Asked], depth: usize) {
@@ -104,6 +113,7 @@ impl Union {
             let shown = target.as_ref().map_or_else(|| "closed".to_owned(), Target::to_string);
             self.names.push(format!("fd {fd} ({shown})"));
         }
+        let is_signals = target == Some(Target::Signals);
         let own = match &target {
             Some(Target::Pipe(own) | Target::Socket(own)) => Some(*own),
             _ => None,
@@ -131,6 +141,9 @@ impl Union {
             }
             Some(_) => until_ready(scene, process, fd, direction),
         };
+        if !is_signals {
+            self.others.push(fact.clone());
+        }
         self.fact.certainty = self.fact.certainty.max(fact.certainty);
         for waker in fact.needs.into_iter().flat_map(|need| need.wakers) {
             self.fact.also(waker);
