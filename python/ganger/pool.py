@@ -130,6 +130,13 @@ class _Tasks:
         except _client.Gone:
             pass
 
+    def drop(self):
+        """Takes a packet away; says whether there was one."""
+        try:
+            return bool(self._reader.sock.recv(1, socket.MSG_DONTWAIT))
+        except BlockingIOError:
+            return False
+
     def let_go(self):
         if self.is_held:
             self.is_held = False
@@ -241,6 +248,21 @@ class _Places:
             for other in self.workers if other != place)
 
 
+def _fail(result, error):
+    """Ends the wait for a result, whatever is missing of it."""
+    if isinstance(result, standard.IMapIterator):
+        with result._cond:
+            result._items.append((False, error))
+            result._index += 1
+            result._length = result._index
+            result._cond.notify_all()
+    elif isinstance(result, standard.MapResult):
+        while result._number_left > 0:
+            result._set(0, (False, error))
+    else:
+        result._set(0, (False, error))
+
+
 class Pool(standard.Pool):
     """multiprocessing.Pool; `get` of a task whose worker was killed raises `WorkerDied`."""
 
@@ -269,23 +291,27 @@ class Pool(standard.Pool):
             self._pool, self._inqueue, self._outqueue, weakref.WeakMethod(self._give_up)).start
 
     def _give_up(self, gone):
-        """The supervisor has ended, and with it every worker does: nothing is waited for any
-        more."""
+        """The supervisor has ended: nothing is waited for any more."""
         self._gone = gone
-        for result in list(self._cache.values()):
-            # A map is told of each of its parts, an iterator of the next.
-            for _ in range(max(getattr(result, "_number_left", 1), 1)):
-                try:
-                    result._set(getattr(result, "_index", 0), (False, gone))
-                except KeyError:
-                    break
-        self._cache.clear()
-        # The thread that hands out tasks ends, and then that which collects results.
+        # First the thread that hands out tasks, so that nothing new comes.
         self._task_handler._state = standard.TERMINATE
         self._taskqueue.put(None)
+        for worker in self._pool:
+            worker.terminate()
         while self._task_handler.is_alive():
-            if self._inqueue._reader.poll(0.01):
-                self._inqueue._reader.recv()
+            if not self._inqueue.drop():
+                time.sleep(0.01)
+        # Twice, for what was asked in the same moment.
+        for wait in (0, 0.1):
+            time.sleep(wait)
+            for job, result in list(self._cache.items()):
+                try:
+                    _fail(result, gone)
+                except Exception:
+                    pass                         # what its callback raises is not ours
+                self._cache.pop(job, None)
+        # The thread that collects results looks again whether any is missing.
+        self._outqueue.put(None)
 
     def _check_running(self):
         if self._gone:
@@ -303,6 +329,5 @@ class Pool(standard.Pool):
     def _help_stuff_finish(inqueue, task_handler, size):
         # With the lock, as the standard does it, so that no worker takes what is left.
         inqueue.hold()
-        while task_handler.is_alive() and inqueue._reader.poll():
-            inqueue._reader.recv()
+        while task_handler.is_alive() and inqueue.drop():
             time.sleep(0)

@@ -176,7 +176,7 @@ class LockHandle(Handle):
                 words[seat] = cell
                 self.count -= 1
                 # Counted while nobody else can: four words for each doubling.
-                held_for = monotonic_ns() - words[cell + SINCE] | 8
+                held_for = max(monotonic_ns() - words[cell + SINCE], 8) | 8
                 bits = held_for.bit_length()
                 words[self.hold_times + 4 * bits + (held_for >> bits - 3)] += 1
                 words[cell + HOLDER] = 0

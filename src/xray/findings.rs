@@ -2,10 +2,10 @@
 
 use super::andor::{self, Idx, Node};
 use super::graph::{Confirmed, Graph, Seen, Taken};
-use crate::model::Mono;
 use crate::model::waits::report::Verdict;
-use crate::model::waits::{Certainty, Resource, ThreadRef, WaitFact, WaitKind};
-use std::collections::{BTreeMap, BTreeSet};
+use crate::model::waits::{Certainty, Holder, Resource, ThreadRef, WaitFact, WaitKind};
+use crate::model::{Mono, ProcRef};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 /// Members of a circle up to which every order is tried to find one that closes.
 const ORDERED: usize = 10;
@@ -111,17 +111,15 @@ fn trimmed(graph: &Graph<'_>, told: &[Node], knot: Vec<Idx>) -> Vec<Idx> {
         |wait: &WaitFact| wait.certainty == Certainty::Inferred && wait.holders.is_empty();
     let idle = members_with(&wait_of, &knot, is_idle);
     let knot = without_some(graph, told, knot, idle);
-    let is_known = |who: ThreadRef| {
-        let known = knot.iter().filter_map(wait_of).filter(|w| w.certainty == Certainty::Proven);
-        known.into_iter().any(|wait| names(wait, who))
-    };
+    let known = Known::of(knot.iter().filter_map(wait_of));
     let is_beside = |wait: &WaitFact| {
         let waits_for_somebody = wait.certainty == Certainty::Proven || is_for_an_end(wait);
-        waits_for_somebody && !is_known(wait.waiter)
+        waits_for_somebody && !known.has(wait.waiter)
     };
     let beside = members_with(&wait_of, &knot, is_beside);
+    let are_beside: BTreeSet<Idx> = beside.iter().copied().collect();
     // Where all others wait for one thing, one of these may be who has it.
-    let others = knot.iter().filter(|idx| !beside.contains(idx)).filter_map(wait_of);
+    let others = knot.iter().filter(|idx| !are_beside.contains(idx)).filter_map(wait_of);
     let wanted: BTreeSet<&Resource> = others.map(|wait| &wait.resource).collect();
     if wanted.len() < 2 { knot } else { without_some(graph, told, knot, beside) }
 }
@@ -130,16 +128,32 @@ fn is_for_an_end(wait: &WaitFact) -> bool {
     matches!(wait.resource.kind, WaitKind::ThreadJoin | WaitKind::WaitChild)
 }
 
-/// Whether a wait is for what a thread has. The end of a process is that of its first thread.
-fn names(wait: &WaitFact, who: ThreadRef) -> bool {
-    let is_first = who.tid == who.proc.pid;
-    wait.holders.iter().any(|holder| {
-        let is_it = match holder.tid {
-            Some(tid) => tid == who.tid,
-            None => is_first || wait.resource.kind != WaitKind::WaitChild,
-        };
-        holder.proc == who.proc && is_it
-    })
+/// Those of whom it is known that they have what somebody waits for.
+#[derive(Default)]
+struct Known {
+    threads: HashSet<ThreadRef>,
+    processes: HashSet<ProcRef>,
+}
+
+impl Known {
+    fn of<'a>(waits: impl Iterator<Item = &'a WaitFact>) -> Known {
+        let mut known = Known::default();
+        for wait in waits.filter(|wait| wait.certainty == Certainty::Proven) {
+            for Holder { proc, tid, .. } in &wait.holders {
+                // The end of a process is that of its first thread.
+                let is_end = wait.resource.kind == WaitKind::WaitChild;
+                match tid.or_else(|| is_end.then_some(proc.pid)) {
+                    Some(tid) => _ = known.threads.insert(ThreadRef { proc: *proc, tid }),
+                    None => _ = known.processes.insert(*proc),
+                }
+            }
+        }
+        known
+    }
+
+    fn has(&self, who: ThreadRef) -> bool {
+        self.threads.contains(&who) || self.processes.contains(&who.proc)
+    }
 }
 
 fn members_with<'a>(

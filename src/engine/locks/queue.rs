@@ -306,16 +306,21 @@ impl LockTable {
             return;
         };
         let (closed, done) = (queue.closed, queue.unfinished == 0);
-        let over = closed && queue.items.is_empty() && self.all_keepers_get(name, queue);
+        let is_empty = closed && queue.items.is_empty();
+        let keepers: BTreeSet<Owner> = queue.kept.values().map(|kept| kept.owner).collect();
         if closed {
             for no in self.waits_of(name, |want| matches!(want, Want::Put { .. })) {
                 self.refuse_put(no, Failure::Closed);
             }
         }
-        if over {
+        if is_empty && self.all_get(name, &keepers) {
             for no in self.waits_of(name, |want| matches!(want, Want::Get { .. })) {
-                let text = format!("`{name}` is closed and empty");
-                self.finish(no, Err(Refusal::new(Failure::Closed, text)));
+                let keeper = self.waits.get(&no).and_then(Wait::keeper);
+                // What the keepers have may come back to the others.
+                if keepers.is_empty() || keeper.is_some_and(|owner| keepers.contains(&owner)) {
+                    let text = format!("`{name}` is closed and empty");
+                    self.finish(no, Err(Refusal::new(Failure::Closed, text)));
+                }
             }
         }
         if done {
@@ -323,14 +328,14 @@ impl LockTable {
         }
     }
 
-    /// Whether whoever keeps an item waits for the next one. Then none comes back before they have
+    /// Whether all who keep an item wait for the next one. Then none comes back before they have
     /// heard that there is no next one: a loop around `get` would wait for itself, or for another
     /// like it.
-    fn all_keepers_get(&self, name: &Name, queue: &Queue) -> bool {
+    fn all_get(&self, name: &Name, keepers: &BTreeSet<Owner>) -> bool {
         let getting = self.waits_of(name, |want| matches!(want, Want::Get { .. }));
         let getting = getting.iter().filter_map(|no| self.waits.get(no));
         let getters: BTreeSet<Owner> = getting.filter_map(Wait::keeper).collect();
-        queue.kept.values().all(|kept| getters.contains(&kept.owner))
+        keepers.is_subset(&getters)
     }
 
     fn waits_of(&self, name: &Name, of_sort: impl Fn(&Want) -> bool) -> Vec<WaitNo> {

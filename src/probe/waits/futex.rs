@@ -5,7 +5,7 @@ use super::kinds::{Fact, Wait, outside};
 use super::maps::{Mapping, Maps};
 use super::memory::u64_in;
 use super::process::{Process, leader_of};
-use super::pthread::{Threads, Who};
+use super::pthread::Threads;
 use super::reach::later_sharers;
 use super::scene::{Access, Hidden, Scene, Shared};
 use super::status::Stat;
@@ -166,12 +166,14 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
     } else {
         let of_pthread = |at| {
             let known = Threads::of(process.pid()).ok()?;
-            match known.who(process.memory(), at) {
-                Who::Thread(tid) => Some(tid),
-                _ => None,
-            }
+            known.exactly(process.memory(), at)
         };
-        classify(futex, &window, &glibc::Threads { is_one: &is_thread, of_pthread: &of_pthread })
+        let in_library = is_of_library(maps, mapping);
+        classify(
+            futex,
+            &window,
+            &glibc::Threads { is_one: &is_thread, of_pthread: &of_pthread, in_library },
+        )
     };
     let mut fact = Fact::new(kind_of(object), id);
     if let Object::Mutex { robust, .. } = object {
@@ -201,6 +203,17 @@ fn of_futex(scene: &Scene, wait: &Wait, futex: Futex) -> Fact {
         Object::Join { tid } => joined(process, fact, tid),
         _ => anybody(scene, process, fact, place, mapping),
     }
+}
+
+/// Whether a mapping has the variables of glibc: those with a value are in its file, the others in
+/// memory right behind.
+fn is_of_library(maps: &Maps, mapping: &Mapping) -> bool {
+    let is_library = |m: &Mapping| {
+        let name = m.path.rsplit('/').next().unwrap_or_default();
+        name.starts_with("libc.so") || name.starts_with("libc-2")
+    };
+    let before = mapping.start.checked_sub(1).and_then(|at| maps.find(at));
+    is_library(mapping) || (mapping.path.is_empty() && before.is_some_and(is_library))
 }
 
 fn kind_of(object: Object) -> WaitKind {

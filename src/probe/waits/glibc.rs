@@ -111,6 +111,8 @@ pub struct Threads<'a> {
     pub is_one: &'a dyn Fn(i32) -> bool,
     /// The thread that a `pthread_t` stands for.
     pub of_pthread: &'a dyn Fn(u64) -> Option<i32>,
+    /// The futex is among the variables of the C library itself.
+    pub in_library: bool,
 }
 
 /// Says what a futex of a program with glibc, or with an unknown library, is part of.
@@ -152,9 +154,14 @@ fn fields(window: &Window) -> Option<Fields> {
     fits.then_some(Fields { word, owner, kind })
 }
 
-/// `_IO_lock_t`: word 0, count 4, `pthread_t` of the owner 8. All of stdio's lie side by side.
+/// `_IO_lock_t`: word 0, count 4, `pthread_t` of the owner 8. Those of the three standard files are
+/// side by side in the library; others are behind their `FILE`, which points to them (`locked_FILE`
+/// of `libio/iofopen.c`).
 fn stdio(futex: Futex, window: &Window, threads: &Threads<'_>) -> Option<Object> {
+    const POINTER: isize = -0x58;
+    let is_one = || threads.in_library || window.u64(POINTER) == Some(futex.address);
     let fits = futex.is_private()
+        && is_one()
         && futex.value == 2
         && window.u32(0)? == 2
         && (1..USERS).contains(&window.u32(4)?);
@@ -339,7 +346,8 @@ mod tests {
 
     fn said(op: u32, value: u32, window: &Window) -> Object {
         let of_pthread = |at| (at == 0x7f00_4bff_e6c0).then_some(4711);
-        let threads = Threads { is_one: &|tid| tid == 4711, of_pthread: &of_pthread };
+        let threads =
+            Threads { is_one: &|tid| tid == 4711, of_pthread: &of_pthread, in_library: true };
         classify(Futex { address: 0x7f00_0000_1000, op, value }, window, &threads)
     }
 

@@ -45,8 +45,8 @@ fn of_open(wait: &Wait, id: String) -> Fact {
     let path = path_of(wait);
     // In an uninterruptible wait it is the disk that does not answer, and it is not asked again.
     let is_asked = wait.thread.state == ThreadState::Blocked;
-    let place = path.as_deref().filter(|_| is_asked).map(|path| seen_from_here(wait, path));
-    if place.is_some_and(|place| ready::is_fifo(&place) == Some(false)) {
+    let asked = path.as_deref().filter(|_| is_asked);
+    if asked.and_then(|path| is_fifo(wait, path)) == Some(false) {
         Fact::open(WaitKind::Unknown, id, "whatever is behind the file").named(path)
     } else {
         Fact::open(WaitKind::Fifo, id, "whoever opens the other end").named(path)
@@ -63,14 +63,21 @@ fn path_of(wait: &Wait) -> Option<String> {
     Some(String::from_utf8_lossy(&bytes[..end]).into_owned())
 }
 
-fn seen_from_here(wait: &Wait, path: &str) -> String {
+/// Whether it is a FIFO that is opened; `None` when that cannot be told without waiting for
+/// anybody: whoever opens a file has looked its path up, so the kernel still has it.
+fn is_fifo(wait: &Wait, path: &str) -> Option<bool> {
+    use rustix::fs::{CWD, Mode, OFlags, ResolveFlags, openat, openat2};
     let tid = wait.thread.tid;
     let fd = wait.call.int(0);
-    match path.starts_with('/') {
-        true => format!("/proc/{tid}/root{path}"),
-        false if wait.call.sys == Sys::Open || fd == libc::AT_FDCWD => {
-            format!("/proc/{tid}/cwd/{path}")
+    let (from, path) = match path.strip_prefix('/') {
+        Some(path) => (format!("/proc/{tid}/root"), path),
+        None if wait.call.sys == Sys::Open || fd == libc::AT_FDCWD => {
+            (format!("/proc/{tid}/cwd"), path)
         }
-        false => format!("/proc/{tid}/fd/{fd}/{path}"),
-    }
+        None => (format!("/proc/{tid}/fd/{fd}"), path),
+    };
+    let flags = OFlags::PATH | OFlags::CLOEXEC;
+    let from = openat(CWD, from, flags, Mode::empty()).ok()?;
+    let file = openat2(from, path, flags, Mode::empty(), ResolveFlags::CACHED).ok()?;
+    ready::is_fifo(&file, "")
 }

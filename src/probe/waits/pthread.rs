@@ -51,6 +51,14 @@ impl Threads {
         self.all.iter().find(|(_, there)| *there == inside).map(|(here, _)| *here)
     }
 
+    /// The thread that a `pthread_t` stands for, by glibc's place of its number alone.
+    pub fn exactly(&self, memory: Memory, pthread: u64) -> Option<i32> {
+        let mut bytes = [0_u8; GLIBC + 4];
+        memory.read(pthread, &mut bytes).ok()?;
+        let is_one = u64_in(&bytes, 0) == Some(pthread) && u64_in(&bytes, 16) == Some(pthread);
+        self.here(i32_in(&bytes, GLIBC).filter(|_| is_one)?)
+    }
+
     /// What a `pthread_t` of this process stands for.
     pub fn who(&self, memory: Memory, pthread: u64) -> Who {
         let mut bytes = [0_u8; SEARCHED];

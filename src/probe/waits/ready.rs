@@ -9,6 +9,7 @@ use super::scene::{Access, Hidden, Scene};
 use super::{event, pipe, socket};
 use crate::model::waits::{Certainty, Holder, WaitKind, Waker};
 use std::collections::BTreeSet;
+use std::os::fd::AsFd;
 
 /// What is waited for at a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +47,8 @@ fn of_path(process: &Process, fd: i32, path: &str) -> Fact {
     let is_terminal = ["/dev/pts/", "/dev/tty", "/dev/console"].iter().any(|d| path.starts_with(d));
     let (kind, by) = if is_terminal {
         (WaitKind::Unknown, "whoever types at the terminal")
-    } else if is_fifo(&format!("/proc/{}/fd/{fd}", process.live_tid)) == Some(true) {
+    } else if is_fifo(rustix::fs::CWD, &format!("/proc/{}/fd/{fd}", process.live_tid)) == Some(true)
+    {
         (WaitKind::Fifo, "whoever opens the FIFO")
     } else {
         (WaitKind::Unknown, "whatever is behind the file")
@@ -54,11 +56,12 @@ fn of_path(process: &Process, fd: i32, path: &str) -> Fact {
     Fact::open(kind, path.to_owned(), by).named(path.to_owned())
 }
 
-/// Whether there is a FIFO at a path; `None` when that is not to be seen. Asks no disk for more
-/// than it needs to find the path.
-pub fn is_fifo(path: &str) -> Option<bool> {
-    use rustix::fs::{AtFlags, CWD, FileType, StatxFlags, statx};
-    let found = statx(CWD, path, AtFlags::STATX_DONT_SYNC, StatxFlags::TYPE).ok()?;
+/// Whether there is a FIFO at a path, or behind a descriptor; `None` when that is not to be seen.
+/// Never asks a disk.
+pub fn is_fifo(from: impl AsFd, path: &str) -> Option<bool> {
+    use rustix::fs::{AtFlags, FileType, StatxFlags, statx};
+    let flags = AtFlags::STATX_DONT_SYNC | AtFlags::EMPTY_PATH;
+    let found = statx(from, path, flags, StatxFlags::TYPE).ok()?;
     Some(FileType::from_raw_mode(found.stx_mode.into()) == FileType::Fifo)
 }
 

@@ -112,7 +112,8 @@ pub fn until_ready(
     inode: u64,
     direction: Direction,
 ) -> Fact {
-    let known = of_unix(scene, process, inode, direction).or_else(|| of_tcp(scene, process, inode));
+    let known =
+        of_unix(scene, process, inode, direction).or_else(|| of_tcp(scene, process, fd, inode));
     let fact = known.unwrap_or_else(|| {
         let id = format!("socket:[{inode}]");
         Fact::open(WaitKind::Unknown, id, "somebody in another place of the network")
@@ -139,7 +140,7 @@ fn of_unix(scene: &Scene, process: &Process, inode: u64, direction: Direction) -
     Some(for_holders(scene, process, Fact::new(kind, id), &named, &holders(scene, Some(inode))))
 }
 
-fn of_tcp(scene: &Scene, process: &Process, inode: u64) -> Option<Fact> {
+fn of_tcp(scene: &Scene, process: &Process, fd: i32, inode: u64) -> Option<Fact> {
     let table = scene.tcp_sockets(process);
     let tcp = table.get(inode)?;
     let fact = Fact::new(WaitKind::Tcp, format!("socket:[{inode}]"));
@@ -154,7 +155,9 @@ fn of_tcp(scene: &Scene, process: &Process, inode: u64) -> Option<Fact> {
     };
     let own = holders(scene, Some(inode));
     let mut fact = for_holders(scene, process, fact, &named, &own);
-    if tcp.resends {
+    let peers = table.peer(tcp).map_or(&[][..], |peer| scene.ends(&Target::Socket(peer)));
+    let ends = peers.iter().map(|end| (end.pid, end.fd)).chain([(process.pid(), fd)]);
+    if tcp.resends || ends.into_iter().any(|(pid, fd)| gives_up(pid, fd)) {
         fact.also(super::kinds::outside("the network"));
     }
     Some(fact)
@@ -181,15 +184,7 @@ fn shown(address: &str) -> String {
 /// The descriptor is borrowed for a moment (pidfd_getfd(2)). That does not keep the socket alive:
 /// the blocked call does so anyway.
 pub fn is_limited(pid: i32, fd: i32, direction: Direction) -> Option<bool> {
-    let owned = |raw: libc::c_long| {
-        let raw = i32::try_from(raw).ok().filter(|raw| *raw >= 0)?;
-        // SAFETY: the kernel has just made it for us.
-        Some(unsafe { OwnedFd::from_raw_fd(raw) })
-    };
-    // SAFETY: both calls take numbers and give a new descriptor, closed on exec.
-    let pidfd = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
-    // SAFETY: as above.
-    let socket = owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })?;
+    let socket = borrowed(pid, fd)?;
     let option = match direction {
         Direction::Data => libc::SO_RCVTIMEO,
         Direction::Room => libc::SO_SNDTIMEO,
@@ -198,10 +193,30 @@ pub fn is_limited(pid: i32, fd: i32, direction: Direction) -> Option<bool> {
     if !get_option(&socket, libc::SOL_SOCKET, option, &mut limit) {
         return None;
     }
-    // A connection of TCP may have a limit for what the other side does not take.
-    let mut user_ms: libc::c_uint = 0;
-    let is_tcp = get_option(&socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, &mut user_ms);
-    Some(limit.tv_sec != 0 || limit.tv_usec != 0 || (is_tcp && user_ms != 0))
+    Some(limit.tv_sec != 0 || limit.tv_usec != 0)
+}
+
+/// A descriptor of another process.
+fn borrowed(pid: i32, fd: i32) -> Option<OwnedFd> {
+    let owned = |raw: libc::c_long| {
+        let raw = i32::try_from(raw).ok().filter(|raw| *raw >= 0)?;
+        // SAFETY: the kernel has just made it for us.
+        Some(unsafe { OwnedFd::from_raw_fd(raw) })
+    };
+    // SAFETY: both calls take numbers and give a new descriptor, closed on exec.
+    let pidfd = owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: as above.
+    owned(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), fd, 0) })
+}
+
+/// Whether a connection ends by itself when the other side takes nothing for some time
+/// (`TCP_USER_TIMEOUT` of tcp(7)).
+fn gives_up(pid: i32, fd: i32) -> bool {
+    let mut ms: libc::c_uint = 0;
+    let has_it = |socket: &OwnedFd, ms: &mut libc::c_uint| {
+        get_option(socket, libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT, ms)
+    };
+    borrowed(pid, fd).is_some_and(|socket| has_it(&socket, &mut ms) && ms != 0)
 }
 
 /// Asks for an option of a socket that is plain data; `false` when it has none like it.
@@ -400,10 +415,9 @@ mod tests {
         assert_eq!(is_limited(pid, 99_999, Direction::Data), None);
 
         let tcp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert_eq!(is_limited(pid, tcp.as_raw_fd(), Direction::Room), Some(false));
+        assert!(!gives_up(pid, tcp.as_raw_fd()));
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let limited = || is_limited(pid, tcp.as_raw_fd(), Direction::Room);
-        assert_eq!(limited(), Some(false));
+        assert!(!gives_up(pid, tcp.as_raw_fd()));
         let ms: libc::c_uint = 5000;
         // SAFETY: the kernel reads `ms` during the call.
         let failed = unsafe {
@@ -411,6 +425,6 @@ mod tests {
             let (level, option) = (libc::IPPROTO_TCP, libc::TCP_USER_TIMEOUT);
             libc::setsockopt(tcp.as_raw_fd(), level, option, ms, len as libc::socklen_t)
         };
-        assert_eq!((failed, limited()), (0, Some(true)));
+        assert_eq!((failed, gives_up(pid, tcp.as_raw_fd())), (0, true));
     }
 }
