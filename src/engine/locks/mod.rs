@@ -21,6 +21,7 @@ mod family;
 mod graph;
 mod queue;
 mod rate;
+mod refusals;
 mod sync;
 mod view;
 mod waits;
@@ -670,61 +671,6 @@ impl LockTable {
                 self.serve_all(names, false);
             }
             other => self.serve_all(other.names(), false),
-        }
-    }
-
-    /// Why a wait got nothing, in one sentence.
-    fn why_not(&self, wait: &Wait, failure: Failure) -> String {
-        let names = wait.want.names().iter().map(|n| format!("`{n}`")).collect::<Vec<_>>();
-        let names = names.join(", ");
-        let holder = wait
-            .want
-            .names()
-            .iter()
-            .find_map(|name| self.things.get(name)?.holds.first().map(|hold| &hold.party));
-        let held = holder.map(|party| format!(": held by {party}")).unwrap_or_default();
-        // What it asked for rather than when that was looked at.
-        let limit = wait.until.map_or(self.now, |until| until.min(self.now)).since(wait.since);
-        let limit = crate::model::words::duration(limit);
-        match (failure, &wait.want) {
-            (Failure::Timeout, Want::Locks { .. } | Want::Permits { .. }) => {
-                format!("{names} did not become free in {limit}{held}")
-            }
-            (Failure::Timeout, Want::Put { .. }) => format!("{names} was full for {limit}"),
-            (Failure::Timeout, Want::Get { .. }) => format!("{names} was empty for {limit}"),
-            (Failure::Timeout, Want::Join { .. }) => {
-                format!("not all items of {names} were dealt with in {limit}")
-            }
-            (Failure::Timeout, Want::Set { .. }) => format!("{names} was not set in {limit}"),
-            (Failure::Timeout, Want::Parties { .. }) => {
-                format!("not all came to {names} in {limit}")
-            }
-            (Failure::Timeout, Want::Notify { .. }) => {
-                format!("{names} was not notified in {limit}")
-            }
-            (Failure::Busy, want) => self.why_busy(want, &names, &held),
-            (failure, _) => self.why_ended(failure, &names),
-        }
-    }
-
-    fn why_busy(&self, want: &Want, names: &str, held: &str) -> String {
-        match want {
-            Want::Locks { .. } | Want::Permits { .. } => format!("{names} is not free{held}"),
-            Want::Put { .. } => format!("{names} is full"),
-            Want::Get { .. } => format!("{names} is empty"),
-            Want::Join { .. } => format!("not all items of {names} are dealt with"),
-            Want::Set { .. } => format!("{names} is not set"),
-            Want::Parties { .. } => format!("not all have come to {names}"),
-            Want::Notify { .. } => format!("{names} was not notified"),
-        }
-    }
-
-    fn why_ended(&self, failure: Failure, names: &str) -> String {
-        match failure {
-            Failure::Withdrawn => format!("the wait for {names} was withdrawn"),
-            Failure::Broken => format!("the barrier {names} is broken"),
-            Failure::Closed => format!("the queue {names} is closed"),
-            _ => format!("who was to own {names} has ended"),
         }
     }
 

@@ -306,36 +306,43 @@ impl LockTable {
             return;
         };
         let (closed, done) = (queue.closed, queue.unfinished == 0);
-        let is_empty = closed && queue.items.is_empty();
-        let keepers: BTreeSet<Owner> = queue.kept.values().map(|kept| kept.owner).collect();
+        let is_drained = closed && queue.items.is_empty();
         if closed {
             for no in self.waits_of(name, |want| matches!(want, Want::Put { .. })) {
                 self.refuse_put(no, Failure::Closed);
             }
         }
-        if is_empty && self.all_get(name, &keepers) {
-            for no in self.waits_of(name, |want| matches!(want, Want::Get { .. })) {
-                let keeper = self.waits.get(&no).and_then(Wait::keeper);
-                // What the keepers have may come back to the others.
-                if keepers.is_empty() || keeper.is_some_and(|owner| keepers.contains(&owner)) {
-                    let text = format!("`{name}` is closed and empty");
-                    self.finish(no, Err(Refusal::new(Failure::Closed, text)));
-                }
-            }
+        if is_drained {
+            self.end_gets(name);
         }
         if done {
             self.grant_all(name, |want| matches!(want, Want::Join { .. }));
         }
     }
 
-    /// Whether all who keep an item wait for the next one. Then none comes back before they have
-    /// heard that there is no next one: a loop around `get` would wait for itself, or for another
-    /// like it.
-    fn all_get(&self, name: &Name, keepers: &BTreeSet<Owner>) -> bool {
-        let getting = self.waits_of(name, |want| matches!(want, Want::Get { .. }));
-        let getting = getting.iter().filter_map(|no| self.waits.get(no));
-        let getters: BTreeSet<Owner> = getting.filter_map(Wait::keeper).collect();
-        keepers.is_subset(&getters)
+    /// Nothing is left in a closed queue: its getters hear so, when nothing can come back to them.
+    ///
+    /// When all who keep an item wait for the next one, none of these items comes back before they
+    /// have heard that there is no next one: a loop around `get` would wait for itself, or for
+    /// another like it. To others it still may.
+    fn end_gets(&mut self, name: &Name) {
+        let Some(Kind::Queue(queue)) = self.things.get(name).map(|thing| &thing.kind) else {
+            return;
+        };
+        let keepers: BTreeSet<Owner> = queue.kept.values().map(|kept| kept.owner).collect();
+        let gets = self.waits_of(name, |want| matches!(want, Want::Get { .. }));
+        let keeper = |no: &WaitNo| self.waits.get(no).and_then(Wait::keeper);
+        let gets: Vec<(WaitNo, Option<Owner>)> = gets.iter().map(|no| (*no, keeper(no))).collect();
+        let getters: BTreeSet<Owner> = gets.iter().filter_map(|(_, owner)| *owner).collect();
+        if !keepers.is_subset(&getters) {
+            return;
+        }
+        for (no, owner) in gets {
+            if keepers.is_empty() || owner.is_some_and(|owner| keepers.contains(&owner)) {
+                let text = format!("`{name}` is closed and empty");
+                self.finish(no, Err(Refusal::new(Failure::Closed, text)));
+            }
+        }
     }
 
     fn waits_of(&self, name: &Name, of_sort: impl Fn(&Want) -> bool) -> Vec<WaitNo> {

@@ -414,8 +414,8 @@ mod tests {
         assert_eq!((limited(Direction::Data), limited(Direction::Room)), (Some(true), Some(false)));
         assert_eq!(is_limited(pid, 99_999, Direction::Data), None);
 
-        let tcp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
-        assert!(!gives_up(pid, tcp.as_raw_fd()));
+        let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+        assert!(!gives_up(pid, udp.as_raw_fd()));
         let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         assert!(!gives_up(pid, tcp.as_raw_fd()));
         let ms: libc::c_uint = 5000;
